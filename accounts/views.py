@@ -1,0 +1,155 @@
+"""Signing up, in and out, the account page, and leaving."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login, logout
+from django.contrib.auth import views as auth_views
+from django.contrib.auth.decorators import login_required
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.template.defaultfilters import date
+from django.urls import reverse_lazy
+from django.utils import timezone
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import closing, services
+from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
+from smartml.errorpages import render_error
+from smartml.errors import SmartMLError, TooManyRequests
+from smartml.htmx import UserRequest
+
+logger = logging.getLogger(__name__)
+
+SIGN_IN_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class FormPage(View):
+    """Django's form views as the app's own behave: a form with faults has status 422, and nobody sends PUT."""
+
+    http_method_names = ["get", "head", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # Some of them answer before they look at the method.
+        if (request.method or "").lower() not in self.http_method_names:
+            return self.http_method_not_allowed(request, *args, **kwargs)
+        return super().dispatch(request, *args, **kwargs)
+
+    def form_invalid(self, form: BaseForm) -> HttpResponse:
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        response.status_code = 422
+        return response
+
+
+class SignIn(FormPage, auth_views.LoginView):
+    authentication_form = SignInForm
+    template_name = "accounts/sign_in.html"
+    redirect_authenticated_user = True
+
+
+class SignOut(auth_views.LogoutView):
+    http_method_names = ["post", "options"]
+
+
+class PasswordChange(FormPage, auth_views.PasswordChangeView):
+    template_name = "accounts/password_change.html"
+    success_url = reverse_lazy("accounts:account")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        messages.success(self.request, "Your password is changed. Other browsers are signed out.")
+        return super().form_valid(form)
+
+
+class PasswordReset(FormPage, auth_views.PasswordResetView):
+    template_name = "accounts/password_reset.html"
+    email_template_name = "accounts/password_reset_email.txt"
+    subject_template_name = "accounts/password_reset_subject.txt"
+    success_url = reverse_lazy("accounts:password_reset_done")
+
+
+class PasswordResetDone(auth_views.PasswordResetDoneView):
+    template_name = "accounts/password_reset_done.html"
+
+
+class PasswordResetConfirm(FormPage, auth_views.PasswordResetConfirmView):
+    template_name = "accounts/password_reset_confirm.html"
+    success_url = reverse_lazy("accounts:password_reset_complete")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        # The mailbox has proved whose account it is, so earlier wrong passwords no longer keep its owner out.
+        services.forget_failures(form.user)
+        return super().form_valid(form)
+
+
+class PasswordResetComplete(auth_views.PasswordResetCompleteView):
+    template_name = "accounts/password_reset_complete.html"
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Make an account and sign in to it."""
+    if request.user.is_authenticated:
+        return redirect("dashboard")
+    form = SignUpForm(request.POST if request.method == "POST" else None)
+    if request.method != "POST":
+        return render(request, "accounts/sign_up.html", {"form": form})
+    if not form.is_valid():
+        return render(request, "accounts/sign_up.html", {"form": form}, status=422)
+    login(request, form.save(), backend=SIGN_IN_BACKEND)
+    messages.success(request, "Welcome. Upload a table to begin.")
+    return redirect("dashboard")
+
+
+@login_required
+@never_cache
+@require_safe
+def account(request: UserRequest) -> HttpResponse:
+    """Who one is here and how much one has stored."""
+    return render(request, "accounts/account.html")
+
+
+@sensitive_post_parameters("password")
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: UserRequest) -> HttpResponse:
+    """Delete the account with everything it owns, after its password."""
+    user = request.user
+    form = DeleteAccountForm(user, request.POST if request.method == "POST" else None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "accounts/delete.html", {"form": form}, status=422 if form.is_bound else 200)
+    # Signed out first: whatever happens next, nobody works on in an account that is going.
+    closing.begin_closing(user)
+    logout(request)
+    try:
+        closing.close_account(user)
+    except SmartMLError as error:
+        logger.warning("Closing account %s is not finished: %s", user.id, error.message)
+        messages.warning(request, f"Your account is closed. {error.message} The rest of it follows by itself.")
+    else:
+        messages.success(request, "Your account and everything in it is deleted.")
+    return redirect("accounts:sign_in")
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: Mapping[str, object] | None = None
+) -> HttpResponse:
+    """Too many wrong passwords from one place for one address, whether or not it has an account."""
+    until = services.locked_until(request)
+    answer = render_error(
+        request,
+        TooManyRequests(
+            "There were too many attempts to sign in with this e-mail address.",
+            hint=f"Try again after {date(until, 'H:i')} UTC, or reset your password.",
+        ),
+    )
+    answer["Retry-After"] = str(int((until - timezone.now()).total_seconds()) + 1)
+    return answer

@@ -1,0 +1,69 @@
+"""From the name a browser sends to the name people see and the name a blob gets."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from smartml.errors import InvalidInput
+
+ACCEPTED = (".csv", ".tsv", ".txt")
+SHOWN_LENGTH = 120
+STEM_LENGTH = 80
+
+_COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_FALLBACK = "dataset"
+# Joins emoji into one picture, and picks the coloured form of one: format characters that are part of the name.
+_KEPT_FORMAT = "\u200d\ufe0f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNames:
+    """``shown`` keeps the readable original without its extension; ``blob`` is plain ASCII and ends in ``.csv``."""
+
+    shown: str
+    blob: str
+
+
+def names_for(original: str) -> FileNames:
+    """Both names for an uploaded file; :class:`InvalidInput` at ``file`` for a kind that is not read."""
+    bare = _last_part(original)
+    _refuse_other_kinds(bare)
+    stem = _EXTENSION.sub("", bare)
+    return FileNames(shown=clean_name(stem) or _FALLBACK, blob=f"{_safe_stem(stem)}.csv")
+
+
+def clean_name(text: str) -> str:
+    """A name for people: composed, one line, no invisible characters, at most 120 characters; may be empty."""
+    composed = unicodedata.normalize("NFC", text)
+    visible = "".join(char if _is_visible(char) else " " for char in composed)
+    return " ".join(visible.split())[:SHOWN_LENGTH].strip()
+
+
+def _is_visible(char: str) -> bool:
+    return char in _KEPT_FORMAT or unicodedata.category(char)[0] not in {"C", "Z"}
+
+
+def _last_part(original: str) -> str:
+    return original.replace("\\", "/").rsplit("/", 1)[-1].strip()
+
+
+def _safe_stem(stem: str) -> str:
+    ascii_only = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode("ascii")
+    # Dots and dashes at either end make hidden files and options out of a download.
+    return _UNSAFE.sub("_", ascii_only)[:STEM_LENGTH].strip("._-") or _FALLBACK
+
+
+def _refuse_other_kinds(bare: str) -> None:
+    lower = bare.lower()
+    if lower.endswith(ACCEPTED):
+        return
+    if lower.endswith(_COMPRESSED):
+        message = "Compressed files are not read yet. Unpack it and upload the CSV file inside."
+    elif lower.endswith(_WORKBOOKS):
+        message = "Workbooks are not read. Save the sheet as CSV and upload that file."
+    else:
+        message = "Only .csv, .tsv and .txt files are read. Save your table as CSV and upload that file."
+    raise InvalidInput(message, fields={"file": message})

@@ -1,0 +1,288 @@
+"""Datasets in MongoDB: facts about them, never their rows.
+
+A dataset is counted in its owner's totals from ``mark_ready`` until ``remove``; ``azure_dataset_url`` is set
+exactly as long, so the document itself says whether removing it lowers the totals.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from datasets.records import Dataset, DatasetSort, DatasetStatus, Source, Totals
+from smartml.errors import Conflict, InvalidInput
+from storage.mongo import (
+    Document,
+    checked_name,
+    get_collection,
+    known_fields,
+    object_id,
+    run_in_transaction,
+    translated,
+)
+from storage.mongo_pages import find_page, name_contains
+from storage.mongo_schema import MAX_COLUMN_NAME, NAME_ORDER, Name
+from storage.paging import Page
+
+_LISTED = [DatasetStatus.READY.value, DatasetStatus.DELETING.value]
+_UNFINISHED = [DatasetStatus.UPLOADING.value, DatasetStatus.DELETING.value]
+_SWEEP_LIMIT = 1000
+
+
+@translated()
+def insert_uploading(*, dataset: Dataset) -> None:
+    """Store a dataset whose file is still coming.
+
+    :raises Conflict: its id is taken (the same form sent twice).
+    """
+    document = _to_document(dataset)
+    document["status"] = DatasetStatus.UPLOADING.value
+    try:
+        get_collection(Name.DATASETS).insert_one(document)
+    except DuplicateKeyError as error:
+        raise Conflict("This upload has been sent already.") from error
+
+
+@translated()
+def touch(*, dataset_id: str) -> bool:
+    """Say that an upload is alive; False when it is no longer one (somebody deleted it)."""
+    found = get_collection(Name.DATASETS).update_one(
+        {"_id": object_id(dataset_id), "status": DatasetStatus.UPLOADING.value},
+        {"$set": {"touched_at": datetime.now(UTC)}},
+    )
+    return found.matched_count == 1
+
+
+@translated()
+def mark_ready(
+    *,
+    dataset_id: str,
+    user_id: str,
+    azure_dataset_url: str,
+    etag: str,
+    sha256: str,
+    file_size: int,
+    row_count: int,
+    bad_row_count: int,
+    column_count: int,
+    dialect: dict[str, object],
+) -> Dataset:
+    """Make an upload a dataset and count it, in one transaction.
+
+    Once more with the same blob (its etag) returns the dataset and counts nothing.
+
+    :raises Conflict: it is not an upload any more (deleted meanwhile).
+    """
+    facts: Document = {
+        "status": DatasetStatus.READY.value,
+        "touched_at": datetime.now(UTC),
+        "azure_dataset_url": azure_dataset_url,
+        "etag": etag,
+        "sha256": sha256,
+        "file_size": file_size,
+        "row_count": row_count,
+        "bad_row_count": bad_row_count,
+        "column_count": column_count,
+        "dialect": dialect,
+    }
+    key = {"_id": object_id(dataset_id), "user_id": object_id(user_id)}
+
+    def commit(session: ClientSession) -> Document | None:
+        datasets = get_collection(Name.DATASETS)
+        found = datasets.find_one_and_update(
+            {**key, "status": DatasetStatus.UPLOADING.value},
+            {"$set": facts},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if found is None:
+            already = {**key, "status": DatasetStatus.READY.value, "etag": etag}
+            return datasets.find_one(already, session=session)
+        get_collection(Name.USERS).update_one(
+            {"_id": key["user_id"]},
+            {"$inc": {"datasets_count": 1, "datasets_bytes": file_size, "models_count": 0, "models_bytes": 0}},
+            upsert=True,
+            session=session,
+        )
+        return found
+
+    stored = run_in_transaction(commit)
+    if stored is None:
+        raise Conflict("This upload was deleted before it was complete.", hint="Upload the file again.")
+    return _to_record(stored)
+
+
+@translated()
+def get(*, dataset_id: str, user_id: str) -> Dataset | None:
+    """A person's dataset in any state."""
+    found = get_collection(Name.DATASETS).find_one({"_id": object_id(dataset_id), "user_id": object_id(user_id)})
+    return _to_record(found) if found else None
+
+
+@translated()
+def list_page(
+    *,
+    user_id: str,
+    search: str = "",
+    sort: DatasetSort = DatasetSort.NEWEST,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[Dataset]:
+    """A page of a person's datasets, without those still being uploaded."""
+    return find_page(
+        get_collection(Name.DATASETS),
+        where={"user_id": object_id(user_id), "status": {"$in": _LISTED}, **name_contains(search)},
+        order=sort.value,
+        cursor=cursor,
+        limit=limit,
+        to_record=_to_record,
+        collation=NAME_ORDER if sort is DatasetSort.NAME else None,
+    )
+
+
+@translated()
+def rename(*, dataset_id: str, user_id: str, name: str) -> Dataset | None:
+    """Give a ready dataset another name."""
+    return _update_ready(dataset_id, user_id, {"name": checked_name(name)})
+
+
+@translated()
+def set_target(*, dataset_id: str, user_id: str, target_column: str | None) -> Dataset | None:
+    """Remember which column of a ready dataset is to be predicted; None forgets it."""
+    if target_column is not None and len(target_column) > MAX_COLUMN_NAME:
+        sentence = f"A target's name has at most {MAX_COLUMN_NAME} characters; rename the column in the file."
+        raise InvalidInput("This column's name is too long.", fields={"target_column": sentence})
+    return _update_ready(dataset_id, user_id, {"target_column": target_column})
+
+
+@translated()
+def mark_deleting(*, dataset_id: str, user_id: str, untouched_since: datetime | None = None) -> Dataset | None:
+    """Begin to delete a dataset, or go on with it; None when it is gone.
+
+    With ``untouched_since`` (the sweep) only what is unfinished and still untouched since then: an upload that
+    became ready, or moved, after the sweep had looked at it is left alone.
+    """
+    where: Document = {"_id": object_id(dataset_id), "user_id": object_id(user_id)}
+    if untouched_since is not None:
+        where |= {"status": {"$in": _UNFINISHED}, "touched_at": {"$lt": untouched_since}}
+    found = get_collection(Name.DATASETS).find_one_and_update(
+        where,
+        {"$set": {"status": DatasetStatus.DELETING.value, "touched_at": datetime.now(UTC)}},
+        return_document=ReturnDocument.AFTER,
+    )
+    return _to_record(found) if found else None
+
+
+@translated()
+def remove(*, dataset_id: str, user_id: str) -> bool:
+    """Forget a dataset whose blobs are gone and lower the totals if it was counted, in one transaction.
+
+    :returns: whether there was something to remove; a second call changes nothing.
+    """
+    key = {"_id": object_id(dataset_id), "user_id": object_id(user_id)}
+
+    def commit(session: ClientSession) -> bool:
+        gone = get_collection(Name.DATASETS).find_one_and_delete(key, session=session)
+        if gone is None:
+            return False
+        if gone["azure_dataset_url"] is not None:
+            # Never below zero: a wrong total is for the storage audit to correct, not a reason to keep this.
+            get_collection(Name.USERS).update_one(
+                {"_id": key["user_id"]},
+                [
+                    {
+                        "$set": {
+                            "datasets_count": _less("datasets_count", 1),
+                            "datasets_bytes": _less("datasets_bytes", gone["file_size"]),
+                        }
+                    }
+                ],
+                session=session,
+            )
+        return True
+
+    return run_in_transaction(commit)
+
+
+@translated()
+def unfinished(*, untouched_since: datetime) -> tuple[Dataset, ...]:
+    """Uploads and deletions that nobody has moved since then, the longest untouched first."""
+    found = get_collection(Name.DATASETS).find(
+        {"status": {"$in": _UNFINISHED}, "touched_at": {"$lt": untouched_since}},
+        sort=[("touched_at", 1)],
+        limit=_SWEEP_LIMIT,
+    )
+    return tuple(_to_record(document) for document in found)
+
+
+@translated()
+def ids_of_user(*, user_id: str) -> tuple[str, ...]:
+    """The ids of everything a person has, in any state."""
+    found = get_collection(Name.DATASETS).find({"user_id": object_id(user_id)}, {"_id": 1})
+    return tuple(str(document["_id"]) for document in found)
+
+
+@translated()
+def totals(*, user_id: str) -> Totals:
+    """A person's counters; all zero before the first dataset."""
+    found = get_collection(Name.USERS).find_one({"_id": object_id(user_id)})
+    return Totals(**known_fields(Totals, found)) if found else Totals()
+
+
+@translated()
+def forget_user(*, user_id: str) -> None:
+    """Drop a person's counters."""
+    get_collection(Name.USERS).delete_one({"_id": object_id(user_id)})
+
+
+def _update_ready(dataset_id: str, user_id: str, changes: Document) -> Dataset | None:
+    found = get_collection(Name.DATASETS).find_one_and_update(
+        {
+            "_id": object_id(dataset_id),
+            "user_id": object_id(user_id),
+            "status": DatasetStatus.READY.value,
+        },
+        {"$set": changes},
+        return_document=ReturnDocument.AFTER,
+    )
+    return _to_record(found) if found else None
+
+
+def _less(field: str, amount: int) -> dict[str, Any]:
+    return {"$max": [0, {"$subtract": [f"${field}", amount]}]}
+
+
+def _to_document(dataset: Dataset) -> Document:
+    return {
+        "_id": object_id(dataset.id),
+        "user_id": object_id(dataset.user_id),
+        "name": checked_name(dataset.name),
+        "file_name": dataset.file_name,
+        "row_count": dataset.row_count,
+        "bad_row_count": dataset.bad_row_count,
+        "column_count": dataset.column_count,
+        "file_size": dataset.file_size,
+        "status": dataset.status.value,
+        "azure_dataset_url": dataset.azure_dataset_url,
+        "source": dataset.source.value,
+        "target_column": dataset.target_column,
+        "uploaded_at": dataset.uploaded_at,
+        "touched_at": dataset.touched_at,
+        "etag": dataset.etag,
+        "sha256": dataset.sha256,
+        "dialect": dataset.dialect,
+    }
+
+
+def _to_record(document: Document) -> Dataset:
+    return Dataset(
+        **known_fields(Dataset, document)
+        | {
+            "id": str(document["_id"]),
+            "user_id": str(document["user_id"]),
+            "status": DatasetStatus(document["status"]),
+            "source": Source(document["source"]),
+        }
+    )

@@ -1,0 +1,154 @@
+"""What a person, a task or a command can do with datasets."""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import chain
+
+from django.utils import timezone
+
+from datasets import previews, repository
+from datasets.file_names import clean_name
+from datasets.ingest import Ingest, begin_ingest
+from datasets.previews import first_rows, normalised, schema_of
+from datasets.records import Dataset, DatasetSort, DatasetStatus, Totals
+from smartml.errors import InvalidInput, NotFound
+from storage.blobs import Removed, get_blobs
+from storage.paging import Page
+
+__all__ = [
+    "Ingest",
+    "begin_ingest",
+    "columns_of",
+    "delete_all_of_user",
+    "delete_dataset",
+    "find_for_deletion",
+    "find_upload",
+    "first_rows",
+    "get_dataset",
+    "list_datasets",
+    "normalised",
+    "open_download",
+    "rename",
+    "schema_of",
+    "set_target",
+    "sweep_datasets",
+    "totals_of",
+]
+
+log = logging.getLogger(__name__)
+
+ABANDONED_AFTER = timedelta(minutes=15)
+_GONE = "There is no such dataset."
+
+
+def get_dataset(*, user_id: str, dataset_id: str) -> Dataset:
+    """A ready dataset of this person, else :class:`NotFound`."""
+    dataset = repository.get(dataset_id=dataset_id, user_id=user_id)
+    if dataset is None or dataset.status != DatasetStatus.READY:
+        raise NotFound(_GONE)
+    return dataset
+
+
+def find_upload(*, user_id: str, dataset_id: str) -> Dataset | None:
+    """What an earlier request has stored, or is storing, under the id of an upload form."""
+    return repository.get(dataset_id=dataset_id, user_id=user_id)
+
+
+def find_for_deletion(*, user_id: str, dataset_id: str) -> Dataset:
+    """A dataset that can be deleted, or whose deletion can be finished."""
+    dataset = repository.get(dataset_id=dataset_id, user_id=user_id)
+    if dataset is None or dataset.status == DatasetStatus.UPLOADING:
+        raise NotFound(_GONE)
+    return dataset
+
+
+def list_datasets(
+    *,
+    user_id: str,
+    search: str = "",
+    sort: DatasetSort = DatasetSort.NEWEST,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[Dataset]:
+    """One page of this person's datasets."""
+    return repository.list_page(user_id=user_id, search=search, sort=sort, cursor=cursor, limit=limit)
+
+
+def totals_of(*, user_id: str) -> Totals:
+    """How many datasets and models this person has, and how large they are."""
+    return repository.totals(user_id=user_id)
+
+
+def columns_of(*, dataset: Dataset) -> tuple[str, ...]:
+    """The names of the columns, in the order of the file."""
+    return first_rows(dataset=dataset).columns
+
+
+def rename(*, user_id: str, dataset_id: str, name: str) -> Dataset:
+    """Change the name people see; the blob keeps its own."""
+    cleaned = clean_name(name)
+    if not cleaned:
+        message = "Give the dataset a name."
+        raise InvalidInput(message, fields={"name": message})
+    renamed = repository.rename(dataset_id=dataset_id, user_id=user_id, name=cleaned)
+    if renamed is None:
+        raise NotFound(_GONE)
+    return renamed
+
+
+def set_target(*, user_id: str, dataset_id: str, target_column: str | None) -> Dataset:
+    """Store the column to predict, or none; it must be a column of the file."""
+    dataset = get_dataset(user_id=user_id, dataset_id=dataset_id)
+    if target_column is not None and target_column not in columns_of(dataset=dataset):
+        message = "This file has no such column."
+        raise InvalidInput(message, fields={"target_column": message})
+    changed = repository.set_target(dataset_id=dataset_id, user_id=user_id, target_column=target_column)
+    if changed is None:
+        raise NotFound(_GONE)
+    return changed
+
+
+def open_download(*, dataset: Dataset) -> Iterator[bytes]:
+    """The stored bytes. The first piece is fetched at once, so that a failure is still a page of its own."""
+    chunks = previews.read_chunks(dataset=dataset)
+    first = next(chunks, b"")
+    return chain([first], chunks)
+
+
+def delete_dataset(*, user_id: str, dataset_id: str) -> Removed:
+    """Delete blobs, then metadata and count; may be called again at any point to finish."""
+    dataset = repository.mark_deleting(dataset_id=dataset_id, user_id=user_id)
+    if dataset is None:
+        raise NotFound(_GONE)
+    return _finish_deletion(dataset)
+
+
+def _finish_deletion(dataset: Dataset) -> Removed:
+    removed = get_blobs().delete_dataset(user_id=dataset.user_id, dataset_id=dataset.id)
+    previews.forget(dataset=dataset)
+    repository.remove(dataset_id=dataset.id, user_id=dataset.user_id)
+    log.info("Deleted dataset %s of %s: %d blobs.", dataset.id, dataset.user_id, removed.count)
+    return removed
+
+
+def sweep_datasets() -> int:
+    """Finish what a dead process left in ``uploading`` or ``deleting``; returns how many."""
+    since = timezone.now() - ABANDONED_AFTER
+    finished = 0
+    for found in repository.unfinished(untouched_since=since):
+        # An upload that has moved meanwhile is alive after all.
+        dataset = repository.mark_deleting(dataset_id=found.id, user_id=found.user_id, untouched_since=since)
+        if dataset is not None:
+            _finish_deletion(dataset)
+            finished += 1
+    return finished
+
+
+def delete_all_of_user(user_id: str) -> None:
+    """Delete every dataset of an account that is being closed, whatever its state, and its totals."""
+    for dataset_id in repository.ids_of_user(user_id=user_id):
+        dataset = repository.mark_deleting(dataset_id=dataset_id, user_id=user_id)
+        if dataset is not None:
+            _finish_deletion(dataset)
+    repository.forget_user(user_id=user_id)

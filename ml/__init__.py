@@ -1,0 +1,1 @@
+"""Tables, trainings and predictions on plain files, frames and numbers; knows nothing of Django."""

@@ -1,0 +1,141 @@
+"""What AutoGluon calls during a fit. Imports AutoGluon: only ``ml.training`` may import this, inside ``fit``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from autogluon.core.callbacks import AbstractCallback
+
+if TYPE_CHECKING:
+    from ml.training import FitEvent
+
+# AutoGluon pickles its callbacks with the trainer after every model. The live handles therefore stay here, and
+# the callback carries only a key to them.
+_listeners: dict[str, Listener] = {}
+
+_ScoreOf = Callable[[str], float | None]
+
+
+class Listener:
+    """One fit's handles: whom to tell, when models started, and what telling raised."""
+
+    def __init__(self, tell: Callable[[FitEvent], None], metric: str) -> None:
+        self.token = secrets.token_hex(8)
+        self.metric = metric
+        self.failed: dict[str, str] = {}  # model -> type of its exception
+        self.skipped: list[str] = []
+        self._tell = tell
+        self._running: tuple[str, float] | None = None
+        self._raised: BaseException | None = None
+
+    @classmethod
+    @contextmanager
+    def open(cls, tell: Callable[[FitEvent], None], metric: str) -> Iterator[Listener]:
+        listener = cls(tell, metric)
+        _listeners[listener.token] = listener
+        try:
+            yield listener
+        finally:
+            del _listeners[listener.token]
+
+    def tell(self, event: FitEvent) -> bool:
+        """Pass it on; False when the fit must stop. The exception waits for ``reraise``: raised inside
+        AutoGluon it might be taken for a failed model."""
+        if self._raised is None:
+            try:
+                self._tell(event)
+            except BaseException as error:  # noqa: BLE001 - kept, and raised again outside AutoGluon
+                self._raised = error
+        return self._raised is None
+
+    def reraise(self) -> None:
+        if self._raised is not None:
+            raise self._raised
+
+    def model_skipped(self, model: str) -> None:
+        """AutoGluon will leave it out for lack of time: no event, though it calls back as for any other."""
+        self.skipped.append(model)
+        self._running = None
+
+    def model_started(self, model: str) -> bool:
+        from ml.training import FitEvent
+
+        self._running = (model, time.monotonic())
+        return self.tell(FitEvent(kind="model_started", metric=self.metric, model=model))
+
+    def model_finished(self, trained: list[str], failures: Mapping[str, Any], score_of: _ScoreOf) -> bool:
+        from ml.training import FitEvent
+
+        if self._running is None:
+            return self._raised is None
+        name, started = self._running
+        self._running = None
+        seconds = time.monotonic() - started
+        if not trained:
+            self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
+            return self.tell(FitEvent(kind="model_finished", metric=self.metric, model=name, fit_seconds=seconds))
+        goes_on = True
+        for model in trained:
+            event = FitEvent(
+                kind="model_finished",
+                metric=self.metric,
+                model=model,
+                val_score=score_of(model),
+                fit_seconds=seconds,
+            )
+            goes_on = self.tell(event)
+        return goes_on
+
+
+class ProgressCallback(AbstractCallback):  # type: ignore[misc]
+    """Turns AutoGluon's calls into events of the listener it holds the key of."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self.token = token
+
+    def before_trainer_fit(self, trainer: Any, **kwargs: Any) -> None:
+        from ml.training import FitEvent
+
+        if listener := _listeners.get(self.token):
+            listener.tell(FitEvent(kind="started", metric=listener.metric))
+
+    def _before_model_fit(
+        self, trainer: Any, model: Any, time_limit: float | None = None, stack_name: str = "core", level: int = 1
+    ) -> tuple[bool, bool]:
+        listener = _listeners.get(self.token)
+        if listener is None:
+            return False, False
+        if _out_of_time(trainer, time_limit):
+            listener.model_skipped(model.name)
+            return False, False
+        return not listener.model_started(model.name), False
+
+    def _after_model_fit(
+        self, trainer: Any, model_names: list[str], stack_name: str = "core", level: int = 1
+    ) -> bool:
+        listener = _listeners.get(self.token)
+        if listener is None:
+            return False
+
+        def score_of(name: str) -> float | None:
+            score = trainer.get_model_attribute(name, "val_score")
+            return None if score is None or score != score else float(score)
+
+        failures = trainer._models_failed_to_train_errors
+        return not listener.model_finished(model_names, failures, score_of)
+
+
+def _out_of_time(trainer: Any, time_limit: float | None) -> bool:
+    """Whether AutoGluon is about to skip a model for lack of time (its rule in ``_train_and_save``, 1.6)."""
+    if time_limit is None:
+        return False
+    if trainer._time_limit is None or trainer._time_train_start is None:
+        return time_limit <= 0
+    left = trainer._time_limit - (time.time() - trainer._time_train_start)
+    needed = min(trainer._time_limit * 0.01, 10)
+    return time_limit <= 0 or (left < needed and time_limit < needed)

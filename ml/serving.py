@@ -1,0 +1,217 @@
+"""Keeps predictors in memory and answers one row at a time: ``python -m ml.serving``, a child process.
+
+Protocol: one JSON object a line on stdin, one JSON object a line on stdout, strictly in turn. ``id``, if given,
+comes back as it was. The process ends when stdin ends, so it never outlives its parent.
+
+    {"op": "load", "key": K, "directory": D, "budget_bytes": N}
+        -> {"loaded": K, "bytes": B, "evicted": [K2, ...]}
+    {"op": "predict", "key": K, "rows": [{feature: value, ...}, ...]}
+        -> {"predictions": [{"prediction": P, "probabilities": {class: share, ...} | null}, ...]}
+    {"op": "unload", "key": K} -> {"unloaded": true | false}
+    {"op": "status"}           -> {"keys": [least recently used, ..., most recently used], "bytes": B}
+    anything that fails        -> {"error": {"code": C, "message": M}}
+
+D is a directory made by ``ml.bundle.unpack`` and may be deleted as soon as the answer to ``load`` is there.
+Rows are those of ``ml.prediction.check_row``. ``predict`` for a key that is not in memory (never loaded, or
+evicted) has the error code ``not_loaded``: load it and ask again. Everything the libraries print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import math
+import os
+import resource
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ml import bundle
+from ml.evaluation import class_name
+from ml.prediction import Feature, to_frame
+from ml.problem import ProblemType
+from ml.quiet import quiet_autogluon
+from smartml.errors import InvalidInput, SmartMLError
+
+logger = logging.getLogger("ml.serving")
+
+_MAX_LINE_BYTES = 64 * 2**20
+# Imported before a predictor's memory is measured, or the first one would be charged for the library.
+_LIBRARY_OF_MODEL = {"LightGBM": "lightgbm", "CatBoost": "catboost", "XGBoost": "xgboost", "NeuralNet": "torch"}
+
+
+class NotLoaded(SmartMLError):
+    """This predictor is not in memory."""
+
+    status = 409
+    code = "not_loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    predictor: Any
+    features: tuple[Feature, ...]
+    is_regression: bool
+    size: int
+
+
+class Predictors:
+    """Loaded predictors, least recently used first, bounded by what they take in memory."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self._loaded.values())
+
+    def keys(self) -> list[str]:
+        return list(self._loaded)
+
+    def load(self, key: str, directory: Path, budget_bytes: int) -> tuple[int, list[str]]:
+        """Load, persist in memory and warm up; returns the bytes it takes and the keys evicted for it.
+
+        The newest predictor stays even when it alone is over the budget: it has been asked for.
+        """
+        self._loaded.pop(key, None)
+        entry = _load(directory)
+        self._loaded[key] = entry
+        evicted = []
+        while self.size > budget_bytes and len(self._loaded) > 1:
+            evicted.append(self._loaded.popitem(last=False)[0])
+        return entry.size, evicted
+
+    def unload(self, key: str) -> bool:
+        return self._loaded.pop(key, None) is not None
+
+    def predict(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        entry = self._loaded.get(key)
+        if entry is None:
+            raise NotLoaded("This model is not in memory.")
+        self._loaded.move_to_end(key)
+        return _predict(entry, rows)
+
+
+def _load(directory: Path) -> _Loaded:
+    metadata = bundle.read_metadata(directory)
+    bundle.check_versions(metadata)
+    home = directory / bundle.PREDICTOR
+    with quiet_autogluon():
+        from autogluon.tabular import TabularPredictor
+
+        for name, library in _LIBRARY_OF_MODEL.items():
+            if any(home.glob(f"models/{name}*")):
+                importlib.import_module(library)
+        before = _resident_bytes()
+        # check_versions has decided; AutoGluon's own check would refuse patch releases.
+        predictor = TabularPredictor.load(str(home), verbosity=1, require_version_match=False)
+        predictor.persist(models="best", max_memory=None)
+        features = tuple(Feature.from_dict(feature) for feature in metadata["features"])
+        is_regression = metadata["problem_type"] == ProblemType.REGRESSION
+        entry = _Loaded(predictor, features, is_regression, 0)
+        # The first prediction compiles and allocates: 30 to 1000 ms that the first person should not wait.
+        _predict(entry, [{feature.name: feature.default for feature in features}])
+        stored = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+        return _Loaded(predictor, features, is_regression, max(_resident_bytes() - before, stored))
+
+
+def _predict(entry: _Loaded, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if not rows:
+        return []
+    with quiet_autogluon():
+        frame = to_frame(entry.features, rows)
+        if entry.is_regression:
+            numbers = [float(value) for value in entry.predictor.predict(frame)]
+            return [{"prediction": n if math.isfinite(n) else None, "probabilities": None} for n in numbers]
+        shares = entry.predictor.predict_proba(frame, as_pandas=True)
+        labels = entry.predictor.predict_from_proba(shares)
+        names = [class_name(label) for label in shares.columns]
+        return [
+            {
+                "prediction": class_name(label),
+                "probabilities": {name: float(share) for name, share in zip(names, row, strict=True)},
+            }
+            for label, row in zip(labels, shares.to_numpy(), strict=True)
+        ]
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:  # not Linux: the peak is the nearest thing there is
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def answer(predictors: Predictors, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out one request; raises what went wrong."""
+    op = request.get("op")
+    if op == "load":
+        key = str(request["key"])
+        size, evicted = predictors.load(key, Path(request["directory"]), int(request["budget_bytes"]))
+        return {"loaded": key, "bytes": size, "evicted": evicted}
+    if op == "predict":
+        return {"predictions": predictors.predict(str(request["key"]), request["rows"])}
+    if op == "unload":
+        return {"unloaded": predictors.unload(str(request["key"]))}
+    if op == "status":
+        return {"keys": predictors.keys(), "bytes": predictors.size}
+    raise InvalidInput(f"There is no operation {op!r}.")
+
+
+def reply(predictors: Predictors, line: bytes) -> dict[str, Any]:
+    """The answer to one line. A request that fails, fails alone."""
+    request: Any = None
+    try:
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            raise InvalidInput("A request is a JSON object.")
+        result = answer(predictors, request)
+    except SmartMLError as error:
+        result = {"error": {"code": error.code, "message": error.message}}
+    except ValueError as error:
+        logger.warning("bad request or row", exc_info=error)
+        result = {"error": {"code": "invalid_input", "message": "The model cannot use these values."}}
+    except MemoryError as error:
+        logger.error("out of memory", exc_info=error)
+        result = {"error": {"code": "out_of_memory", "message": "There is not enough memory for this model."}}
+    except Exception as error:
+        logger.exception("request failed", exc_info=error)
+        result = {"error": {"code": "prediction_failed", "message": "The model could not make this prediction."}}
+    if isinstance(request, dict) and "id" in request:
+        result["id"] = request["id"]
+    return result
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Answer line by line until the source ends or nobody reads the answers any more."""
+    predictors = Predictors()
+    while line := source.readline(_MAX_LINE_BYTES):
+        if not line.strip():
+            continue
+        if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+            # The rest of the line cannot be told from a request: give up rather than answer out of turn.
+            raise SystemExit("a request is longer than the limit")
+        encoded = json.dumps(reply(predictors, line), allow_nan=False).encode() + b"\n"
+        try:
+            sink.write(encoded)
+            sink.flush()
+        except BrokenPipeError:
+            return
+
+
+def main() -> None:
+    """Keep the real stdout for answers and point everybody else's at stderr, then serve."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

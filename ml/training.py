@@ -1,0 +1,325 @@
+"""Split off the holdout and fit. Runs in a process of its own; AutoGluon is imported inside the functions.
+
+Every choice inside the fit (model, ensemble weights) uses AutoGluon's own validation data, cut from the
+training rows. The holdout that ``split_holdout`` sets aside is never given to it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml.problem import Preset, ProblemType
+from ml.quiet import quiet_autogluon
+from smartml.errors import TrainingFailed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+    from ml.callbacks import Listener
+
+logger = logging.getLogger(__name__)
+
+METRICS = {
+    ProblemType.BINARY: "accuracy",
+    ProblemType.MULTICLASS: "accuracy",
+    ProblemType.REGRESSION: "root_mean_squared_error",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitEvent:
+    """Something that happened during a fit.
+
+    ``val_score``: higher is better (AutoGluon's sign: an error is negative). ``fit_seconds`` is wall time.
+    ``model_finished`` without a ``val_score`` means that this model failed and the fit went on without it.
+    """
+
+    kind: Literal["started", "model_started", "model_finished", "fit_finished"]
+    metric: str
+    model: str | None = None
+    val_score: float | None = None
+    fit_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitResult:
+    """``predictor`` is a fitted ``TabularPredictor``; ``best_model`` was chosen by validation alone."""
+
+    predictor: Any
+    fit_seconds: float
+    metric: str
+    best_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """What a preset means to AutoGluon.
+
+    ``time_share``: the part of the time limit AutoGluon is given. Bagged presets check the clock once a bag and
+    refit afterwards, so they overrun what they are given; measured, see ``docs``.
+    """
+
+    fit: dict[str, Any]
+    hyperparameters: str
+    bagged: bool
+    time_share: float
+
+
+_LIBRARIES = {"GBM": "lightgbm", "CAT": "catboost", "XGB": "xgboost", "NN_TORCH": "torch", "FASTAI": "fastai"}
+_BAGGED: dict[str, Any] = {
+    "dynamic_stacking": False,  # it fits everything twice to look for leakage that one stack level cannot have
+    "num_stack_levels": 0,
+}
+_RECIPES = {
+    # Forests and neighbours make the predictor 20 times larger and slower for no gain in score.
+    Preset.QUICK: _Recipe(
+        fit={"presets": "medium_quality", "excluded_model_types": ["RF", "XT", "KNN"]},
+        hyperparameters="default",
+        bagged=False,
+        time_share=1.0,
+    ),
+    Preset.BALANCED: _Recipe(
+        fit={"presets": "good_quality", **_BAGGED}, hyperparameters="light", bagged=True, time_share=0.75
+    ),
+    Preset.BEST: _Recipe(
+        fit={"presets": "best_quality", **_BAGGED}, hyperparameters="zeroshot", bagged=True, time_share=0.9
+    ),
+}
+
+
+def split_holdout(
+    frame: DataFrame, *, target: str, problem_type: ProblemType, share: float, seed: int
+) -> tuple[DataFrame, DataFrame]:
+    """``(train, holdout)``; rows without a target are left out of both.
+
+    Classes keep their proportions and each has at least one row in either part; regression is cut at random.
+    The same seed gives the same rows. Raises TrainingFailed when a part or a class in it would be empty.
+    """
+    import numpy as np
+
+    rows = frame[frame[target].notna()]
+    rows = rows.assign(**{target: _plain_target(rows[target], problem_type)})
+    if problem_type is ProblemType.REGRESSION:
+        rows = rows[np.isfinite(rows[target].to_numpy())]
+    rows = rows.reset_index(drop=True)
+    if len(rows) < 2:
+        raise TrainingFailed(
+            f'Only {len(rows)} of the {len(frame)} rows have a usable value in "{target}".',
+            hint="Choose another target column, or upload a file with more filled-in rows.",
+        )
+    rng = np.random.default_rng(seed)
+    if problem_type is ProblemType.REGRESSION:
+        groups = [np.arange(len(rows))]
+    else:
+        groups = [np.asarray(found) for found in rows.groupby(target, observed=True).indices.values()]
+        rare = rows[target].value_counts().loc[lambda counts: counts < 2]
+        if len(rare):
+            raise TrainingFailed(
+                # Without its name: the reason of a failed job is metadata, the values of a column are data.
+                f'A class of "{target}" has only one row: it cannot be learned and checked.',
+                hint="Remove that row, merge the class with another, or add more rows of it.",
+            )
+    held = np.concatenate(_draw(groups, share, rng))
+    mask = np.zeros(len(rows), dtype=bool)
+    mask[held] = True
+    return rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
+
+
+def _draw(groups: Sequence[Any], share: float, rng: Any) -> list[Any]:
+    """From each group its share of row numbers, at least one and never all.
+
+    The rounding of small groups is paid back by the next ones, so that many small classes do not shift the
+    overall share.
+    """
+    drawn, owed = [], 0.0
+    for group in groups:
+        owed += len(group) * share
+        count = min(max(round(owed), 1), len(group) - 1)
+        owed -= count
+        drawn.append(rng.permutation(group)[:count])
+    return drawn
+
+
+def _plain_target(values: Series[Any], problem_type: ProblemType) -> Series[Any]:
+    """The target without pandas' nullable types, which AutoGluon's label cleaner does not treat alike."""
+    import pandas as pd
+
+    if problem_type is ProblemType.REGRESSION:
+        return pd.to_numeric(values).astype("float64")
+    if isinstance(values.dtype, pd.BooleanDtype):
+        return values.astype(bool)
+    if isinstance(values.dtype, pd.CategoricalDtype | pd.StringDtype):
+        return values.astype(object)
+    if pd.api.types.is_extension_array_dtype(values.dtype):
+        values = values.astype(values.dtype.numpy_dtype)  # type: ignore[union-attr]
+    if values.dtype.kind == "f" and (values == values.round()).all():
+        # Whole numbers became floats only because of gaps; the class is "1", not "1.0".
+        return values.astype("int64")
+    return values
+
+
+def fit(
+    train: DataFrame,
+    *,
+    target: str,
+    problem_type: ProblemType,
+    preset: Preset,
+    time_limit: float,
+    directory: Path,
+    seed: int,
+    on_event: Callable[[FitEvent], None],
+    families: Sequence[str] | None = None,
+) -> FitResult:
+    """Fit within about ``time_limit`` seconds; the predictor is written to ``directory``.
+
+    ``families`` restricts the fit to these AutoGluon model keys ("GBM", "CAT", ...). A model that fails is left
+    out (its event has no score); nothing fitted at all is a TrainingFailed. What ``on_event`` raises stops the
+    fit and comes out of here unchanged.
+    """
+    started = time.monotonic()
+    recipe = _RECIPES[preset]
+    metric = METRICS[problem_type]
+    with quiet_autogluon():
+        from autogluon.tabular import TabularPredictor
+
+        from ml.callbacks import Listener, ProgressCallback
+
+        _check_classes(train, target=target, problem_type=problem_type, bagged=recipe.bagged)
+        predictor = TabularPredictor(
+            label=target,
+            problem_type=problem_type.value,
+            eval_metric=metric,
+            path=str(directory),
+            verbosity=1,
+            learner_kwargs={"label_count_threshold": 1, "random_state": seed},
+        )
+        with Listener.open(on_event, metric) as listener:
+            try:
+                predictor.fit(
+                    train,
+                    time_limit=max((time_limit - (time.monotonic() - started)) * recipe.time_share, 1.0),
+                    num_cpus=_cpus(),
+                    num_gpus=0,
+                    fit_strategy="sequential",
+                    callbacks=[ProgressCallback(listener.token)],
+                    **_seeded(recipe, seed, families),
+                )
+            except Exception as error:  # AutoGluon raises anything; every kind becomes one sentence
+                listener.reraise()
+                raise _explained(error, listener, time_limit) from error
+            listener.reraise()
+        _check_result(predictor, train, listener, time_limit)
+        result = FitResult(
+            predictor=predictor,
+            fit_seconds=time.monotonic() - started,
+            metric=metric,
+            best_model=str(predictor.model_best),
+        )
+    on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))
+    return result
+
+
+def _seeded(recipe: _Recipe, seed: int, families: Sequence[str] | None) -> dict[str, Any]:
+    """The preset's arguments with the seed in every place AutoGluon reads one from.
+
+    Bags seed their fold models themselves (``model_random_seed``, plus the fold's number); a model outside a bag
+    only takes its family's own hyperparameter.
+    """
+    from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
+    from autogluon.tabular.registry import ag_model_registry
+
+    arguments = dict(recipe.fit)
+    hyperparameters: dict[str, Any] = get_hyperparameter_config(recipe.hyperparameters)
+    for family, library in _LIBRARIES.items():
+        # Its library is not installed: AutoGluon would try it, fail and show it as a failed model.
+        if importlib.util.find_spec(library) is None:
+            hyperparameters.pop(family, None)
+    if families is not None:
+        hyperparameters = {family: hyperparameters.get(family, {}) for family in families}
+        arguments.pop("excluded_model_types", None)
+    if recipe.bagged:
+        arguments["ag_args_ensemble"] = {"fold_fitting_strategy": "sequential_local", "model_random_seed": seed}
+        return {**arguments, "hyperparameters": hyperparameters}
+    seeded = {}
+    for family, configs in hyperparameters.items():
+        name = ag_model_registry.key_to_cls(family).seed_name
+        variants = configs if isinstance(configs, list) else [configs]
+        seeded[family] = [{name: seed, **variant} if name else variant for variant in variants]
+    return {**arguments, "hyperparameters": seeded}
+
+
+def _cpus() -> int:
+    """The cores this process may use, which in a container are fewer than the machine's."""
+    return max(len(os.sched_getaffinity(0)), 1) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_classes(train: DataFrame, *, target: str, problem_type: ProblemType, bagged: bool) -> None:
+    """Refuse a class that AutoGluon would drop without a word: bags need two rows of each."""
+    if problem_type is ProblemType.REGRESSION or not bagged:
+        return
+    rare = train[target].value_counts().loc[lambda counts: counts < 2]
+    if len(rare):
+        raise TrainingFailed(
+            f'A class of "{target}" has only one row left for training, and this preset needs two.',
+            hint="Use the preset Quick, or add more rows of that class.",
+        )
+
+
+def _check_result(predictor: Any, train: DataFrame, listener: Listener, time_limit: float) -> None:
+    if not predictor.model_names(can_infer=True):
+        raise _nothing_trained(listener, time_limit)
+    if predictor.problem_type == ProblemType.REGRESSION:
+        return
+    lost = set(train[predictor.label].unique()) - set(predictor.class_labels)
+    if lost:
+        raise TrainingFailed(
+            f'A class of "{predictor.label}" has too few rows to be learned.',
+            hint="Merge it with another class, remove its rows, or add more of them.",
+        )
+
+
+def _explained(error: Exception, listener: Listener, time_limit: float) -> TrainingFailed:
+    logger.warning("the fit ended with %s", error, exc_info=error)
+    if "No models were trained" in str(error):
+        return _nothing_trained(listener, time_limit)
+    if isinstance(error, MemoryError):
+        return _no_memory()
+    return TrainingFailed(
+        "The training stopped with an unexpected fault of the learning library.",
+        hint="Try another preset; if it happens again, tell the operator the job's id.",
+    )
+
+
+def _nothing_trained(listener: Listener, time_limit: float) -> TrainingFailed:
+    reasons = set(listener.failed.values())
+    if reasons == {"NoValidFeatures"}:
+        return TrainingFailed(
+            "No column besides the target holds anything to learn from.",
+            hint="Upload a table whose other columns vary from row to row.",
+        )
+    if any("Memory" in reason for reason in reasons):
+        return _no_memory()
+    if reasons and not listener.skipped and "TimeLimitExceeded" not in reasons:
+        return TrainingFailed(
+            "Every model that was tried failed on this table.",
+            hint="Look for columns with odd values in the column list, or try another preset.",
+        )
+    seconds = round(time_limit)
+    return TrainingFailed(
+        f"No model could be fitted within {seconds} {'second' if seconds == 1 else 'seconds'}.",
+        hint="Give it more time, or choose the preset Quick.",
+    )
+
+
+def _no_memory() -> TrainingFailed:
+    return TrainingFailed(
+        "There was not enough memory to train on this table.",
+        hint="Leave out columns, use fewer rows or the preset Quick, or ask the operator for more memory.",
+    )

@@ -1,0 +1,138 @@
+"""Asking for a training and watching it."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from datasets import services as datasets
+from datasets.records import Dataset
+from models_app import services
+from models_app.forms import PRESETS, TrainForm
+from models_app.presenters import present_job
+from models_app.records import Job, Model
+from smartml.errors import InvalidInput, InvalidTarget
+from smartml.htmx import UserRequest, goto, wants_fragment
+from storage.ids import is_id, new_id
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def train(request: UserRequest, dataset_id: str) -> HttpResponse:
+    """The training form; posting it queues one job, however often it is posted."""
+    dataset = datasets.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
+    model = _model_to_retrain(request)
+    columns = datasets.columns_of(dataset=dataset)
+    if request.method != "POST":
+        form = TrainForm(columns=columns, initial=_initial(dataset, model, columns, request.GET.get("target", "")))
+        return _train_page(request, dataset, model, form)
+    form = TrainForm(request.POST, columns=columns)
+    if not form.is_valid():
+        return _train_page(request, dataset, model, form, status=422)
+    try:
+        job = services.request_training(
+            user_id=request.user.id,
+            dataset=dataset,
+            job_id=form.cleaned_data["job_id"],
+            settings=form.job_settings(),
+            model_name=form.cleaned_data["model_name"],
+            model_id=model.id if model else None,
+        )
+    except InvalidInput as error:
+        form.add_service_error(error)
+        return _train_page(request, dataset, model, form, status=422)
+    return goto(request, reverse("models:job", args=[job.id]))
+
+
+def _model_to_retrain(request: UserRequest) -> Model | None:
+    """The model named by ``model_id`` in the form or ``model`` in the address; somebody else's is a 404."""
+    model_id = request.POST.get("model_id", "") or request.GET.get("model", "")
+    if not model_id:
+        return None
+    return services.get_model(user_id=request.user.id, model_id=model_id if is_id(model_id) else new_id())
+
+
+def _initial(dataset: Dataset, model: Model | None, columns: tuple[str, ...], asked: str) -> dict[str, object]:
+    """Prefill: the last version's settings when retraining, else the dataset's chosen target."""
+    initial: dict[str, object] = {"job_id": new_id(), "target": dataset.target_column or ""}
+    if model is not None:
+        last = model.versions[-1]
+        initial |= {
+            "model_id": model.id,
+            "model_name": model.name,
+            "target": last.target,
+            "preset": last.preset.value,
+            "time_limit": last.time_limit,
+        }
+    if asked in columns:
+        initial["target"] = asked
+    return initial
+
+
+def _train_page(
+    request: UserRequest, dataset: Dataset, model: Model | None, form: TrainForm, status: int = 200
+) -> HttpResponse:
+    template = "models_app/_train_form.html" if wants_fragment(request) else "models_app/train.html"
+    context = {"dataset": dataset, "model": model, "form": form, "presets": PRESETS}
+    return render(request, template, context, status=status)
+
+
+@login_required
+@require_GET
+@never_cache
+def train_target(request: UserRequest, dataset_id: str) -> HttpResponse:
+    """Fragment: what kind of question the chosen target asks, or why nothing can be learned from it."""
+    dataset = datasets.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
+    context: dict[str, object] = {}
+    if target := request.GET.get("target", ""):
+        try:
+            context["decision"] = services.check_target(dataset=dataset, target=target)
+        except InvalidTarget as error:
+            context["refusal"] = error
+    return render(request, "models_app/_target.html", context)
+
+
+@login_required
+@require_GET
+def job_list(request: UserRequest) -> HttpResponse:
+    """All trainings of this person, newest first."""
+    page = services.list_jobs(user_id=request.user.id, cursor=request.GET.get("cursor"))
+    jobs = [present_job(job, now=timezone.now()) for job in page.items]
+    return render(request, "models_app/jobs.html", {"jobs": jobs, "next_cursor": page.next_cursor})
+
+
+@login_required
+@require_GET
+@never_cache
+def job_detail(request: UserRequest, job_id: str) -> HttpResponse:
+    """The live page of one training."""
+    job = services.get_job(user_id=request.user.id, job_id=job_id)
+    return render(request, "models_app/job.html", _job_context(job))
+
+
+@login_required
+@require_GET
+@never_cache
+def job_progress(request: UserRequest, job_id: str) -> HttpResponse:
+    """The part of the live page that polls; a finished job carries no trigger."""
+    job = services.get_job(user_id=request.user.id, job_id=job_id)
+    return render(request, "models_app/_job.html", _job_context(job))
+
+
+@login_required
+@require_POST
+def job_cancel(request: UserRequest, job_id: str) -> HttpResponse:
+    """Ask the job to stop; nothing of it is kept."""
+    job = services.cancel_job(user_id=request.user.id, job_id=job_id)
+    if wants_fragment(request):
+        return render(request, "models_app/_job.html", _job_context(job))
+    return goto(request, reverse("models:job", args=[job.id]))
+
+
+def _job_context(job: Job) -> dict[str, object]:
+    return {"job": present_job(job, now=timezone.now(), queue_position=services.queue_position(job=job))}

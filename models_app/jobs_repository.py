@@ -1,0 +1,380 @@
+"""Training jobs in MongoDB. The document is the truth; a queue message is only a reason to look at it.
+
+Every move is one atomic update whose filter holds the states it may start from (``may_become``) and, for a
+worker, the lease it believes to have. No match means that somebody else was there first: the answer is None
+and nothing has changed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from ml.problem import Preset, ProblemType
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobSettings, JobStatus, may_become
+from smartml.errors import Conflict
+from storage.mongo import Document, checked_name, clip, get_collection, known_fields, object_id, translated
+from storage.mongo_pages import find_page
+from storage.mongo_schema import MAX_LEADERBOARD, MAX_NAME, MAX_SENTENCE, MAX_STAGE, Name
+from storage.paging import Page, clamp_limit
+
+_QUEUED = JobStatus.QUEUED.value
+_WAITING = "Waiting for a worker"
+_ACTIVE = [status.value for status in JobStatus if status in ACTIVE]
+_NOT_OVER = [status.value for status in JobStatus if not status.is_over]
+_SWEEP_LIMIT = 1000
+
+
+@translated()
+def insert(*, job: Job) -> None:
+    """Store a queued job.
+
+    :raises Conflict: its id is taken (the same form sent twice).
+    """
+    try:
+        get_collection(Name.JOBS).insert_one(_to_document(job))
+    except DuplicateKeyError as error:
+        raise Conflict("This training has been started already.") from error
+
+
+@translated()
+def get(*, job_id: str, user_id: str | None = None) -> Job | None:
+    """A job; with ``user_id`` only if it is that person's."""
+    where: Document = {"_id": object_id(job_id)}
+    if user_id is not None:
+        where["user_id"] = object_id(user_id)
+    return _maybe(get_collection(Name.JOBS).find_one(where))
+
+
+@translated()
+def recent(*, user_id: str, limit: int = 20, active_only: bool = False) -> tuple[Job, ...]:
+    """A person's newest jobs; ``active_only``: those that wait or run."""
+    where: Document = {"user_id": object_id(user_id)}
+    if active_only:
+        where["status"] = {"$in": _NOT_OVER}
+    return _find(where, sort=[("created_at", -1), ("_id", -1)], limit=clamp_limit(limit))
+
+
+@translated()
+def list_page(*, user_id: str, cursor: str | None = None, limit: int = 20) -> Page[Job]:
+    """A page of a person's jobs, newest first."""
+    return find_page(
+        get_collection(Name.JOBS),
+        where={"user_id": object_id(user_id)},
+        order="-created_at",
+        cursor=cursor,
+        limit=limit,
+        to_record=_to_record,
+    )
+
+
+@translated()
+def claim(*, job_id: str, owner: str, lease_seconds: int) -> Job | None:
+    """Take a queued job for ``owner``; None when it is taken, over, cancelled or gone."""
+    now = datetime.now(UTC)
+    return _update(
+        {"_id": object_id(job_id), "status": _QUEUED, "cancel_requested": False},
+        {
+            "$set": {
+                "status": JobStatus.RUNNING.value,
+                "stage": "Starting",
+                "progress": 0.0,
+                "started_at": now,
+                "lease_owner": owner,
+                "lease_until": now + timedelta(seconds=lease_seconds),
+                "has_leftovers": True,
+            },
+            "$inc": {"attempt": 1},
+        },
+    )
+
+
+@translated()
+def heartbeat(*, job_id: str, owner: str, lease_seconds: int) -> Job | None:
+    """Renew the lease and read the job (has its owner asked to cancel?); None when the lease is lost."""
+    until = datetime.now(UTC) + timedelta(seconds=lease_seconds)
+    return _update(_held(job_id, owner), {"$set": {"lease_until": until}})
+
+
+@translated()
+def advance(*, job_id: str, owner: str, to: JobStatus, stage: str, progress: float) -> Job | None:
+    """Move a held job to the next active state; None when the lease is lost or the move is not legal.
+
+    A job succeeds together with its model (``repository.store_version``) and fails by ``fail``.
+    """
+    if not to.is_active:
+        raise ValueError(f"{to} is not a state that a worker advances to")
+    return _update(
+        _held(job_id, owner, becoming=to),
+        {"$set": {"status": to.value, "stage": clip(stage, MAX_STAGE), "progress": _share(progress)}},
+    )
+
+
+@translated()
+def report(
+    *,
+    job_id: str,
+    owner: str,
+    stage: str | None = None,
+    progress: float | None = None,
+    leaderboard: Sequence[FittedModel] | None = None,
+    metric: str | None = None,
+    fit_started_at: datetime | None = None,
+) -> bool:
+    """Store what has changed in a held job; False when the lease is lost."""
+    changes: Document = {}
+    if stage is not None:
+        changes["stage"] = clip(stage, MAX_STAGE)
+    if progress is not None:
+        changes["progress"] = _share(progress)
+    if leaderboard is not None:
+        changes["leaderboard"] = _rows(leaderboard)
+    if metric is not None:
+        changes["metric"] = clip(metric, 100)
+    if fit_started_at is not None:
+        changes["fit_started_at"] = fit_started_at
+    if not changes:
+        return get_collection(Name.JOBS).find_one(_held(job_id, owner), {"_id": 1}) is not None
+    return get_collection(Name.JOBS).update_one(_held(job_id, owner), {"$set": changes}).matched_count == 1
+
+
+@translated()
+def fail(*, job_id: str, owner: str | None, error: JobError, expired_before: datetime | None = None) -> Job | None:
+    """End a job with a reason; None when it is over already or held by another worker.
+
+    ``owner`` None ends it whoever holds it (the queue did not take it; the sweep). The sweep also gives
+    ``expired_before``, so that a worker which renewed its lease meanwhile keeps its job.
+    """
+    where: Document = (
+        _held(job_id, owner, becoming=JobStatus.FAILED)
+        if owner is not None
+        else {"_id": object_id(job_id), "status": {"$in": _before(JobStatus.FAILED)}}
+    )
+    reason = {
+        "code": clip(error.code, 100),
+        "message": clip(error.message, MAX_SENTENCE),
+        "hint": clip(error.hint, MAX_SENTENCE),
+    }
+    changes = _over(JobStatus.FAILED, "Failed") | {"error": reason}
+    return _update(where | _expired(expired_before), {"$set": changes})
+
+
+@translated()
+def cancel(*, job_id: str, owner: str) -> Job | None:
+    """End a held job that its owner has cancelled; None when the lease is lost."""
+    return _update(
+        _held(job_id, owner, becoming=JobStatus.CANCELLED), {"$set": _over(JobStatus.CANCELLED, "Cancelled")}
+    )
+
+
+@translated()
+def request_cancel(*, job_id: str, user_id: str) -> Job | None:
+    """A person's wish: a waiting job is cancelled at once, a running one is told, one that is over stays as it is.
+
+    One update whose values depend on the state, so that a worker which claims the job at this very moment sees
+    either a cancelled job or the wish. None: no such job of this person.
+    """
+    waiting = {"$eq": ["$status", _QUEUED]}
+
+    def if_waiting(value: Any, field: str) -> Document:
+        return {"$cond": [waiting, {"$literal": value}, f"${field}"]}
+
+    over = _over(JobStatus.CANCELLED, "Cancelled")
+    return _update(
+        {"_id": object_id(job_id), "user_id": object_id(user_id)},
+        [
+            {
+                "$set": {
+                    "cancel_requested": {"$or": ["$cancel_requested", {"$in": ["$status", _NOT_OVER]}]},
+                    **{field: if_waiting(value, field) for field, value in over.items()},
+                }
+            }
+        ],
+    )
+
+
+@translated()
+def expired(*, now: datetime) -> tuple[Job, ...]:
+    """Jobs whose worker has stopped renewing its lease, the longest expired first."""
+    return _find(
+        {"status": {"$in": _ACTIVE}, "lease_until": {"$lt": now}}, sort=[("lease_until", 1)], limit=_SWEEP_LIMIT
+    )
+
+
+@translated()
+def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None) -> Job | None:
+    """Put a held job back into the queue as if it had never started (the attempt stays counted).
+
+    One whose owner has asked to cancel becomes ``cancelled`` instead: look at the answer's status. None when
+    ``owner`` does not hold it, or has renewed its lease after ``expired_before``.
+    """
+    held = _held(job_id, owner, becoming=JobStatus.QUEUED) | _expired(expired_before)
+    back: Document = {
+        "status": _QUEUED,
+        "queued_at": datetime.now(UTC),
+        "stage": _WAITING,
+        "progress": 0.0,
+        "started_at": None,
+        "fit_started_at": None,
+        "lease_owner": None,
+        "lease_until": None,
+        "leaderboard": [],
+        "metric": None,
+    }
+    waiting = _update(held | {"cancel_requested": False}, {"$set": back})
+    if waiting is not None:
+        return waiting
+    return _update(held | {"cancel_requested": True}, {"$set": _over(JobStatus.CANCELLED, "Cancelled")})
+
+
+@translated()
+def unclaimed(*, older_than: datetime) -> tuple[Job, ...]:
+    """Jobs that wait since before then (``queued_at``), the longest waiting first."""
+    return _find({"status": _QUEUED, "queued_at": {"$lt": older_than}}, sort=[("queued_at", 1)], limit=_SWEEP_LIMIT)
+
+
+@translated()
+def active_for_dataset(*, dataset_id: str) -> tuple[Job, ...]:
+    """Jobs on a dataset that are not over: waiting and running."""
+    return _find({"dataset_id": object_id(dataset_id), "status": {"$in": _NOT_OVER}})
+
+
+@translated()
+def active_for_model(*, model_id: str) -> tuple[Job, ...]:
+    """Jobs for a model that are not over: waiting and running."""
+    return _find({"model_id": object_id(model_id), "status": {"$in": _NOT_OVER}})
+
+
+@translated()
+def queue_position(*, job: Job) -> int:
+    """How many jobs wait before this one, of all people; 0: it is next."""
+    since = job.queued_at or job.created_at
+    return get_collection(Name.JOBS).count_documents(
+        {
+            "status": _QUEUED,
+            "queued_at": {"$lte": since},
+            "$or": [{"queued_at": {"$lt": since}}, {"queued_at": since, "_id": {"$lt": object_id(job.id)}}],
+        }
+    )
+
+
+@translated()
+def with_leftovers() -> tuple[Job, ...]:
+    """Jobs that ended without a model and whose blobs nobody has removed for certain (``mark_clean``)."""
+    ends = [JobStatus.FAILED.value, JobStatus.CANCELLED.value]
+    return _find({"has_leftovers": True, "status": {"$in": ends}}, limit=_SWEEP_LIMIT)
+
+
+@translated()
+def mark_clean(*, job_id: str) -> None:
+    """Note that a job which is over has no blob."""
+    where = {"_id": object_id(job_id), "status": {"$in": [JobStatus.FAILED.value, JobStatus.CANCELLED.value]}}
+    get_collection(Name.JOBS).update_one(where, {"$set": {"has_leftovers": False}})
+
+
+@translated()
+def forget_user(*, user_id: str) -> None:
+    """Delete a person's jobs."""
+    get_collection(Name.JOBS).delete_many({"user_id": object_id(user_id)})
+
+
+def held_while(job_id: str, owner: str, *, becoming: JobStatus) -> Document:
+    """The filter of a worker's move, for the transaction that stores a model with it."""
+    return _held(job_id, owner, becoming=becoming)
+
+
+def ended(status: JobStatus, stage: str) -> Document:
+    """The fields of a job that is over and whose blobs, if any, belong to a model now."""
+    return _over(status, stage) | {"has_leftovers": False}
+
+
+def _held(job_id: str, owner: str, *, becoming: JobStatus | None = None) -> Document:
+    states = _ACTIVE if becoming is None else [status for status in _before(becoming) if status in _ACTIVE]
+    return {"_id": object_id(job_id), "lease_owner": owner, "status": {"$in": states}}
+
+
+def _before(status: JobStatus) -> list[str]:
+    return [old.value for old in JobStatus if may_become(old, status)]
+
+
+def _expired(before: datetime | None) -> Document:
+    return {} if before is None else {"lease_until": {"$lt": before}}
+
+
+def _over(status: JobStatus, stage: str) -> Document:
+    return {"status": status.value, "stage": stage, "finished_at": datetime.now(UTC), "lease_until": None}
+
+
+def _share(progress: float) -> float:
+    return min(1.0, max(0.0, float(progress)))
+
+
+def _rows(leaderboard: Sequence[FittedModel]) -> list[Document]:
+    """At most as many rows as a document may hold: the best, in the order given."""
+    if len(leaderboard) > MAX_LEADERBOARD:
+        ranked = sorted(leaderboard, key=lambda row: (row.val_score is None, -(row.val_score or 0.0)))
+        kept = {id(row) for row in ranked[:MAX_LEADERBOARD]}
+        leaderboard = [row for row in leaderboard if id(row) in kept]
+    return [
+        {
+            "name": clip(row.name, MAX_NAME),
+            "val_score": None if row.val_score is None else float(row.val_score),
+            "fit_seconds": float(row.fit_seconds),
+        }
+        for row in leaderboard
+    ]
+
+
+def _update(where: Document, update: Document | list[Document]) -> Job | None:
+    return _maybe(
+        get_collection(Name.JOBS).find_one_and_update(where, update, return_document=ReturnDocument.AFTER)
+    )
+
+
+def _find(where: Document, *, sort: list[tuple[str, int]] | None = None, limit: int = 0) -> tuple[Job, ...]:
+    found: Iterable[Document] = get_collection(Name.JOBS).find(where, sort=sort, limit=limit)
+    return tuple(_to_record(document) for document in found)
+
+
+def _maybe(document: Document | None) -> Job | None:
+    return None if document is None else _to_record(document)
+
+
+def _to_document(job: Job) -> Document:
+    document = asdict(job)
+    document["_id"] = object_id(document.pop("id"))
+    for field in ("user_id", "dataset_id", "model_id"):
+        document[field] = object_id(document[field])
+    document["settings"]["preset"] = job.settings.preset.value
+    return document | {
+        "status": job.status.value,
+        "model_name": checked_name(job.model_name),
+        "problem_type": job.problem_type.value,
+        "problem_reason": clip(job.problem_reason, MAX_SENTENCE),
+        "stage": clip(job.stage, MAX_STAGE),
+        "progress": _share(job.progress),
+        "queued_at": job.queued_at or job.created_at,
+        "has_leftovers": False,
+        "leaderboard": _rows(job.leaderboard),
+    }
+
+
+def _to_record(document: Document) -> Job:
+    settings, error = document["settings"], document["error"]
+    return Job(
+        **known_fields(Job, document)
+        | {
+            "id": str(document["_id"]),
+            "user_id": str(document["user_id"]),
+            "dataset_id": str(document["dataset_id"]),
+            "model_id": str(document["model_id"]),
+            "status": JobStatus(document["status"]),
+            "problem_type": ProblemType(document["problem_type"]),
+            "settings": JobSettings(**known_fields(JobSettings, settings) | {"preset": Preset(settings["preset"])}),
+            "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
+            "error": None if error is None else JobError(**error),
+        }
+    )

@@ -1,0 +1,184 @@
+"""What can be done with trainings: ask for one, watch it, cancel it. The document is the truth; the queue only
+carries its id."""
+
+import hashlib
+import logging
+import time
+
+from django.conf import settings as django_settings
+from django.core.cache import cache
+from django.db import DatabaseError
+from django.utils import timezone
+
+from datasets import services as datasets
+from datasets.records import Dataset
+from ml.problem import ProblemDecision
+from ml.profiling import TargetSummary, target_summary
+from ml.targets import decide_problem
+from models_app import jobs_repository, queue, repository
+from models_app.records import Job, JobSettings, JobStatus
+from smartml.errors import Conflict, InvalidInput, InvalidTarget, NotFound
+from storage.ids import new_id
+from storage.paging import Page
+
+logger = logging.getLogger(__name__)
+
+# AutoGluon checks its time limit between models, and a bagged model may take as long again as what was left.
+DEADLINE_FACTOR = 2
+# Download, reading, the holdout, packing and upload of the largest table the app takes.
+DEADLINE_ALLOWANCE_SECONDS = 15 * 60
+MIN_FIT_SECONDS = 5
+MAX_MODEL_NAME = 120
+_CACHE_SECONDS = 24 * 3600
+_END_OF_JOBS_SECONDS = 10.0
+
+
+def deadline_seconds(time_limit: int) -> int:
+    """How long a whole training may take, from the claim to the end: twice its fit plus 15 minutes, within
+    ``MAX_TRAINING_SECONDS``."""
+    longest: int = django_settings.MAX_TRAINING_SECONDS
+    return min(longest, DEADLINE_FACTOR * time_limit + DEADLINE_ALLOWANCE_SECONDS)
+
+
+def longest_fit_seconds() -> int:
+    """The largest time limit a person may ask for: what fits the deadline even when a fit takes twice as long."""
+    spare: int = django_settings.MAX_TRAINING_SECONDS - DEADLINE_ALLOWANCE_SECONDS
+    return max(MIN_FIT_SECONDS, spare // DEADLINE_FACTOR)
+
+
+def check_target(*, dataset: Dataset, target: str) -> ProblemDecision:
+    """What kind of question ``target`` asks, decided on the whole data.
+
+    :raises InvalidTarget: nothing can be learned from it; the sentence is in ``fields["target"]`` too.
+    """
+    try:
+        return decide_problem(_summary(dataset, target))
+    except InvalidTarget as error:
+        raise InvalidTarget(error.message, hint=error.hint, fields={"target": error.message}) from error
+
+
+def _summary(dataset: Dataset, target: str) -> TargetSummary:
+    """Reading the whole table takes a while: kept under the etag, so that a second try is quick."""
+    key = f"target:{dataset.id}:{hashlib.sha256(f'{dataset.etag} {target}'.encode()).hexdigest()}"
+    summary: TargetSummary | None = cache.get(key)
+    if summary is None:
+        with datasets.normalised(dataset=dataset) as path:
+            summary = target_summary(path, target)
+        cache.set(key, summary, _CACHE_SECONDS)
+    return summary
+
+
+def request_training(
+    *, user_id: str, dataset: Dataset, job_id: str, settings: JobSettings, model_name: str, model_id: str | None
+) -> Job:
+    """Queue one training, however often the same ``job_id`` is sent; ``model_id`` asks for its next version.
+
+    :raises InvalidTarget: before anything is stored or queued.
+    :raises InvalidInput: settings outside their limits, by field.
+    """
+    if existing := jobs_repository.get(job_id=job_id):
+        return _own(existing, user_id)
+    _check_settings(settings)
+    decision = check_target(dataset=dataset, target=settings.target)
+    name, version = _name_and_version(user_id, dataset, settings, model_name, model_id)
+    job = Job(
+        id=job_id,
+        user_id=user_id,
+        dataset_id=dataset.id,
+        dataset_name=dataset.name,
+        model_id=model_id or new_id(),
+        model_name=name,
+        version=version,
+        settings=settings,
+        status=JobStatus.QUEUED,
+        created_at=timezone.now(),
+        problem_type=decision.problem_type,
+        problem_reason=decision.plain_reason,
+    )
+    # Before the job: a dataset that has just been deleted is said here and nothing is queued.
+    datasets.set_target(user_id=user_id, dataset_id=dataset.id, target_column=settings.target)
+    try:
+        jobs_repository.insert(job=job)
+    except Conflict:
+        # The same POST, sent twice at the same moment.
+        return get_job(user_id=user_id, job_id=job_id)
+    try:
+        queue.enqueue(job.id)
+    except DatabaseError:
+        # The job is stored: the sweep finds it waiting and puts it into the queue again.
+        logger.exception("Job %s could not be put into the queue; the sweep will do it.", job.id)
+    return job
+
+
+def _check_settings(settings: JobSettings) -> None:
+    longest = longest_fit_seconds()
+    if not MIN_FIT_SECONDS <= settings.time_limit <= longest:
+        message = f"The time limit must be between {MIN_FIT_SECONDS} and {longest} seconds."
+        raise InvalidInput(message, fields={"time_limit": message})
+    if not 0 < settings.holdout_share <= 0.5:
+        message = "The holdout must be more than nothing and at most half of the rows."
+        raise InvalidInput(message, fields={"holdout_share": message})
+
+
+def _name_and_version(
+    user_id: str, dataset: Dataset, settings: JobSettings, model_name: str, model_id: str | None
+) -> tuple[str, int]:
+    """A new model gets the wished name or one from its data; an existing one keeps its own."""
+    if model_id is None:
+        name = " ".join(model_name.split()) or f"{dataset.name} · {settings.target}"
+        return name[:MAX_MODEL_NAME], 1
+    model = repository.get(model_id=model_id, user_id=user_id)
+    version = repository.next_version(model_id=model_id, user_id=user_id)
+    if model is None or version is None:
+        raise NotFound("There is no such model.", hint="It may have been deleted; train a new model instead.")
+    return model.name, version
+
+
+def get_job(*, user_id: str, job_id: str) -> Job:
+    """This person's training; NotFound when it is absent or somebody else's."""
+    job = jobs_repository.get(job_id=job_id, user_id=user_id)
+    if job is None:
+        raise NotFound("There is no such training.")
+    return job
+
+
+def _own(job: Job, user_id: str) -> Job:
+    if job.user_id != user_id:
+        raise NotFound("There is no such training.")
+    return job
+
+
+def list_jobs(*, user_id: str, cursor: str | None = None, limit: int = 20) -> Page[Job]:
+    """This person's trainings, newest first."""
+    return jobs_repository.list_page(user_id=user_id, cursor=cursor, limit=limit)
+
+
+def recent_jobs(*, user_id: str, limit: int = 20, active_only: bool = False) -> tuple[Job, ...]:
+    """The newest trainings; with ``active_only`` those that have not ended."""
+    return jobs_repository.recent(user_id=user_id, limit=limit, active_only=active_only)
+
+
+def queue_position(*, job: Job) -> int | None:
+    """How many trainings are before this one; None once it has left the queue."""
+    return jobs_repository.queue_position(job=job) if job.status is JobStatus.QUEUED else None
+
+
+def cancel_job(*, user_id: str, job_id: str) -> Job:
+    """End a waiting training at once, ask a running one to stop (within seconds); one that is over stays so."""
+    job = jobs_repository.request_cancel(job_id=job_id, user_id=user_id)
+    if job is None:
+        raise NotFound("There is no such training.")
+    return job
+
+
+def end_all_of_user(user_id: str) -> None:
+    """Cancel every training of a person and give the workers a moment to clean up after themselves."""
+    give_up = time.monotonic() + _END_OF_JOBS_SECONDS
+    while unfinished := recent_jobs(user_id=user_id, active_only=True):
+        for job in unfinished:
+            cancel_job(user_id=user_id, job_id=job.id)
+        if time.monotonic() > give_up:
+            # A worker that finds its job gone removes the blobs and ends by itself.
+            logger.warning("Trainings of %s are still being cancelled.", user_id)
+            return
+        time.sleep(0.2)

@@ -1,0 +1,67 @@
+"""The child process of one training. Started by ``models_app.worker``, not by people."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from smartml.errors import SmartMLError
+
+logger = logging.getLogger(__name__)
+
+# When memory runs out the system ends the training first, not the worker, the web server or the database.
+_OOM_SCORE = "800"
+
+
+class Command(BaseCommand):
+    help = "Run one claimed training (internal: started by a queue worker)."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("job_id")
+        parser.add_argument("owner", help="the lease owner that the worker claimed the job with")
+        parser.add_argument("--lifeline", type=int, required=True, help="a pipe that ends with the worker")
+        parser.add_argument("--outcome", type=Path, required=True, help="where to write why the training failed")
+
+    def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, **options: Any) -> None:
+        threading.Thread(target=_follow, args=(lifeline,), daemon=True, name="lifeline").start()
+        _be_first_to_go()
+        try:
+            from models_app import pipeline
+
+            pipeline.run(job_id=job_id, owner=owner)
+        except SmartMLError as error:
+            logger.warning("Job %s: %s", job_id, error.message, exc_info=True)
+            _write(outcome, error.code, error.message, error.hint)
+            sys.exit(1)
+        except MemoryError:
+            logger.exception("Job %s: memory ran out.", job_id)
+            # As if the system had ended this process: the worker explains both alike.
+            os.kill(os.getpid(), signal.SIGKILL)
+        except Exception:
+            logger.exception("Job %s: unexpected.", job_id)
+            sys.exit(1)
+
+
+def _follow(lifeline: int) -> None:
+    """Wait until the worker is gone, then end this whole process group, which no one would look after."""
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _be_first_to_go() -> None:
+    adjustment = Path("/proc/self/oom_score_adj")
+    if adjustment.exists():
+        adjustment.write_text(_OOM_SCORE)
+
+
+def _write(outcome: Path, code: str, message: str, hint: str) -> None:
+    outcome.write_text(json.dumps({"code": code, "message": message, "hint": hint}), encoding="utf-8")

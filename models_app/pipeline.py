@@ -1,0 +1,240 @@
+"""The training itself, inside the child process: dataset blob -> table -> holdout -> fit -> score -> zip -> blobs
+-> metadata. Every stage is written to the job's document first, so the page always says what is going on.
+
+What fails is raised; the worker that started this process removes what was stored and ends the job.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.conf import settings
+from django.utils import timezone
+
+from datasets import services as datasets
+from datasets.records import Dataset
+from ml import bundle, evaluation, prediction, profiling, training
+from models_app import jobs_repository as jobs
+from models_app import repository
+from models_app.records import FittedModel, Job, JobStatus, ModelVersion
+from smartml.errors import (
+    Conflict,
+    InvalidTarget,
+    MetadataUnavailable,
+    NotFound,
+    ServiceUnavailable,
+    TrainingFailed,
+)
+from storage.blobs import Stored, get_blobs
+from storage.workspace import workspace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
+DOWNLOADING, READING, SPLITTING, FITTING, SCORING, PACKING, STORING = 0.01, 0.05, 0.08, 0.1, 0.85, 0.9, 0.95
+# How long the last step insists when MongoDB is away: an hour of fitting is worth a minute of patience.
+STORE_SECONDS = 60.0
+
+
+def run(*, job_id: str, owner: str) -> None:
+    """Train, evaluate and store; returns once the job has succeeded."""
+    job = jobs.get(job_id=job_id)
+    if job is None or job.lease_owner != owner:
+        raise Conflict("This training belongs to another worker by now.")
+    with workspace("model") as scratch:
+        _Run(job, owner, scratch).run()
+
+
+class _Run:
+    """One attempt's way through the stages."""
+
+    def __init__(self, job: Job, owner: str, scratch: Path) -> None:
+        self.job = job
+        self.owner = owner
+        self.scratch = scratch
+        self.fit_started: float | None = None
+        self.leaderboard: tuple[FittedModel, ...] = ()
+
+    def run(self) -> None:
+        job, target = self.job, self.job.settings.target
+        self._check_model()
+        frame, schema = self._read(self._dataset())
+        self._stage("Splitting", SPLITTING)
+        train, holdout = training.split_holdout(
+            frame,
+            target=target,
+            problem_type=job.problem_type,
+            share=job.settings.holdout_share,
+            seed=job.settings.seed,
+        )
+        dropped = len(frame) - len(train) - len(holdout)
+        del frame
+        fitted = self._fit(train)
+        self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
+        report = evaluation.evaluate(
+            fitted.predictor,
+            train=train,
+            holdout=holdout,
+            target=target,
+            problem_type=job.problem_type,
+            dropped_rows=dropped,
+        )
+        used = prediction.used_features(fitted.predictor)
+        types = {column.name: column.type for column in schema}
+        features = prediction.feature_schema(train, target=target, columns_types=types, used=used)
+        unused = [name for name in types if name != target and name not in used]
+        del train, holdout
+        self._advance(JobStatus.STORING, "Packing", PACKING)
+        metadata = bundle.build_metadata(
+            target=target,
+            problem_type=job.problem_type,
+            evaluation=report,
+            features=features,
+            unused_features=unused,
+        )
+        archive = self._pack(fitted.predictor, metadata)
+        self._stage("Storing", STORING)
+        self._store(archive, report, features, fitted)
+
+    def _check_model(self) -> None:
+        """A further version needs its model; it may have been deleted while this waited."""
+        job = self.job
+        if job.version > 1 and repository.get(model_id=job.model_id, user_id=job.user_id) is None:
+            raise TrainingFailed("The model was deleted before this training began.", hint="Train a new model.")
+
+    def _dataset(self) -> Dataset:
+        try:
+            return datasets.get_dataset(user_id=self.job.user_id, dataset_id=self.job.dataset_id)
+        except NotFound as error:
+            raise TrainingFailed(
+                "The dataset was deleted before this training began.",
+                hint="Upload the file again and train on it.",
+            ) from error
+
+    def _read(self, dataset: Dataset) -> tuple["DataFrame", tuple[profiling.ColumnSchema, ...]]:
+        self._stage("Downloading data", DOWNLOADING)
+        with datasets.normalised(dataset=dataset) as path:
+            self._stage("Reading", READING)
+            schema = profiling.full_schema(path)
+            if self.job.settings.target not in {column.name for column in schema}:
+                # The same sentence as on the form, with the nearest name.
+                profiling.target_summary(path, self.job.settings.target)
+                raise InvalidTarget(f"There is no column {self.job.settings.target}.")
+            return profiling.read_frame(path, schema), schema
+
+    def _fit(self, train: "DataFrame") -> training.FitResult:
+        job = self.job
+        families = tuple(settings.TRAINING_FAMILIES) or None
+        return training.fit(
+            train,
+            target=job.settings.target,
+            problem_type=job.problem_type,
+            preset=job.settings.preset,
+            time_limit=job.settings.time_limit,
+            directory=self.scratch / "predictor",
+            seed=job.settings.seed,
+            on_event=self._on_event,
+            families=families,
+        )
+
+    def _on_event(self, event: training.FitEvent) -> None:
+        """Show what the fit is doing. Progress only: MongoDB being away for a moment must not end the fit."""
+        facts: dict[str, Any] = {}
+        if event.kind == "started":
+            self.fit_started = time.monotonic()
+            facts = {"stage": "Fitting", "fit_started_at": timezone.now(), "metric": event.metric}
+        elif event.kind == "model_started":
+            facts = {"stage": f"Fitting {event.model}"}
+        elif event.kind == "model_finished" and event.model is not None and event.val_score is not None:
+            row = FittedModel(name=event.model, val_score=event.val_score, fit_seconds=event.fit_seconds or 0.0)
+            self.leaderboard = (*self.leaderboard, row)
+            facts = {"leaderboard": self.leaderboard, "metric": event.metric}
+        try:
+            jobs.report(job_id=self.job.id, owner=self.owner, progress=self._fit_progress(), **facts)
+        except MetadataUnavailable as error:
+            logger.warning("Job %s: progress could not be written: %s", self.job.id, error.message)
+
+    def _fit_progress(self) -> float:
+        elapsed = 0.0 if self.fit_started is None else time.monotonic() - self.fit_started
+        return FITTING + (SCORING - FITTING) * min(1.0, elapsed / self.job.settings.time_limit)
+
+    def _pack(self, predictor: Any, metadata: dict[str, Any]) -> Path:
+        archive = self.scratch / "model.zip"
+        bundle.pack(bundle.prepare_for_storage(predictor, self.scratch / "stored"), archive, metadata=metadata)
+        return archive
+
+    def _store(
+        self,
+        archive: Path,
+        report: evaluation.Evaluation,
+        features: tuple[prediction.Feature, ...],
+        fitted: training.FitResult,
+    ) -> None:
+        """Blobs first, metadata last: metadata never names a blob that is not there."""
+        job, blobs = self.job, get_blobs()
+        stored = blobs.upload_model(user_id=job.user_id, model_id=job.model_id, version=job.version, path=archive)
+        documents = (
+            self._upload_json("evaluation", report.as_dict()),
+            self._upload_json("schema", {"features": [feature.as_dict() for feature in features]}),
+        )
+        version = ModelVersion(
+            version=job.version,
+            created_at=timezone.now(),
+            job_id=job.id,
+            dataset_id=job.dataset_id,
+            dataset_name=job.dataset_name,
+            target=job.settings.target,
+            problem_type=job.problem_type,
+            base_model=fitted.best_model,
+            metric_name=report.metric_name,
+            lower_is_better=report.lower_is_better,
+            accuracy=report.score,
+            baseline=report.baseline,
+            train_rows=report.train_rows,
+            holdout_rows=report.holdout_rows,
+            preset=job.settings.preset,
+            time_limit=job.settings.time_limit,
+            fit_seconds=fitted.fit_seconds,
+            azure_model_url=stored.url,
+            zip_size=stored.size,
+            zip_sha256=stored.sha256,
+            stored_size=stored.size + sum(document.size for document in documents),
+        )
+        # Asking again after a broken connection is safe: a second time stores nothing.
+        _insist(lambda: repository.store_version(job=job, owner=self.owner, name=job.model_name, version=version))
+
+    def _upload_json(self, stem: str, document: dict[str, Any]) -> Stored:
+        job, blobs = self.job, get_blobs()
+        name = blobs.model_file(job.user_id, job.model_id, job.version, stem, "json")
+        data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        return blobs.upload_bytes(blobs.models_container, name, data)
+
+    def _stage(self, stage: str, progress: float) -> None:
+        if not jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress):
+            raise Conflict("This training belongs to another worker by now.")
+
+    def _advance(self, to: JobStatus, stage: str, progress: float) -> None:
+        job = _insist(
+            lambda: jobs.advance(job_id=self.job.id, owner=self.owner, to=to, stage=stage, progress=progress)
+        )
+        if job is None:
+            raise Conflict("This training belongs to another worker by now.")
+
+
+def _insist(call: Callable[[], T]) -> T:
+    """Call until MongoDB answers, within ``STORE_SECONDS``."""
+    give_up = time.monotonic() + STORE_SECONDS
+    while True:
+        try:
+            return call()
+        except ServiceUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(1.0)

@@ -1,0 +1,224 @@
+"""Predictions from a web process: the parent side of the ``ml.serving`` child.
+
+A model is a pickle, so it is opened in one child process, started on the first prediction with an environment
+that holds no secret. The child keeps loaded models in memory within ``PREDICTOR_CACHE_BYTES``; the zip is
+verified and unpacked here, in a workspace that is removed as soon as the child has loaded it.
+"""
+
+import atexit
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from ml import bundle
+from models_app.records import Model, ModelVersion
+from smartml.errors import IntegrityError, InvalidInput, ServiceUnavailable, SmartMLError, VersionMismatch
+from storage.blobs import get_blobs
+from storage.workspace import workspace
+
+logger = logging.getLogger(__name__)
+
+# The first load imports AutoGluon (2 to 5 s) and unpickles; a large model on a busy machine takes longer.
+LOAD_SECONDS = 120.0
+PREDICT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+_ERRORS: dict[str, type[SmartMLError]] = {
+    error.code: error for error in (InvalidInput, IntegrityError, VersionMismatch)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """``prediction``: a class name or a number; ``probabilities`` by class, None for a regression."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None
+
+
+class _ChildEnded(Exception):
+    """The child ended instead of answering."""
+
+
+class _Child:
+    """One ``python -m ml.serving`` process; one request at a time."""
+
+    def __init__(self) -> None:
+        self._resources = ExitStack()
+        scratch = self._resources.enter_context(workspace("model"))
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ml.serving"],
+            cwd=settings.BASE_DIR,
+            env=environment | {"HOME": str(scratch), "TMPDIR": str(scratch)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C in the terminal is for the web server; the child ends when its stdin does.
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True, name="predictor-answers")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._answers.put(line)
+        self._answers.put(b"")
+
+    def ask(self, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        :raises TimeoutError: none within ``seconds``; the child cannot be used any more.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request, allow_nan=False).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._answers.get(timeout=seconds)
+        except BrokenPipeError as error:
+            raise _ChildEnded from error
+        except queue.Empty as error:
+            raise TimeoutError from error
+        if not line:
+            raise _ChildEnded
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def stop(self) -> None:
+        """End the child, which holds nothing worth keeping, and remove its workspace."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            logger.debug("The predictor process had ended before it read its last request.")
+        self._process.stdout.close()
+        self._resources.close()
+
+
+class Predictor:
+    """Starts the child when it is needed, again when it has died, and lets one request at a time through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+
+    @property
+    def child_pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def predict(
+        self, *, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[Answer, ...]:
+        """Answers for rows made by ``ml.prediction.check_row``.
+
+        :raises ServiceUnavailable: no answer in time, or the child died twice.
+        """
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise ServiceUnavailable("Many predictions are waiting already.")
+        try:
+            try:
+                return self._predict(model, version, rows)
+            except _ChildEnded:
+                logger.warning("The predictor process ended; it is started again.")
+                self._stop()
+                return self._predict(model, version, rows)
+        except (_ChildEnded, TimeoutError) as error:
+            self._stop()
+            what = "did not answer in time" if isinstance(error, TimeoutError) else "stopped twice"
+            raise ServiceUnavailable(
+                f"The process that makes predictions {what}.",
+                hint="Try again; a model that is too large for this machine's memory needs a larger machine.",
+            ) from error
+        finally:
+            self._lock.release()
+
+    def stop(self) -> None:
+        """End the child; the next prediction starts another."""
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
+
+    def _predict(
+        self, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[Answer, ...]:
+        if self._child is None:
+            self._child = _Child()
+        key = f"{model.id}:{version.version}:{version.zip_sha256}"
+        request = {"op": "predict", "key": key, "rows": list(rows)}
+        answer = self._child.ask(request, seconds=PREDICT_SECONDS)
+        if answer.get("error", {}).get("code") == "not_loaded":
+            self._load(self._child, key, model, version)
+            answer = self._child.ask(request, seconds=PREDICT_SECONDS)
+        return tuple(Answer(**each) for each in _checked(answer)["predictions"])
+
+    def _load(self, child: _Child, key: str, model: Model, version: ModelVersion) -> None:
+        """Verify, unpack and load one model; nothing of it stays on disk."""
+        with workspace("model") as scratch:
+            archive, directory = scratch / "model.zip", scratch / "model"
+            get_blobs().download_model(
+                user_id=model.user_id, model_id=model.id, version=version.version, path=archive
+            )
+            metadata = bundle.unpack(archive, directory, sha256=version.zip_sha256)
+            bundle.check_versions(metadata)
+            request = {
+                "op": "load",
+                "key": key,
+                "directory": str(directory),
+                "budget_bytes": settings.PREDICTOR_CACHE_BYTES,
+            }
+            _checked(child.ask(request, seconds=LOAD_SECONDS))
+
+
+def _checked(answer: dict[str, Any]) -> dict[str, Any]:
+    """The child's answer, or its error raised here."""
+    error = answer.get("error")
+    if error is None:
+        return answer
+    raise _ERRORS.get(error["code"], ServiceUnavailable)(error["message"])
+
+
+_predictor = Predictor()
+# Of a parent process: kept so that nothing here ever closes or waits for a child that is not ours.
+_inherited: list[Predictor] = []
+
+
+def _after_fork() -> None:
+    global _predictor
+    _inherited.append(_predictor)
+    _predictor = Predictor()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def predict(*, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:
+    """Answers from this process's predictor."""
+    return _predictor.predict(model=model, version=version, rows=rows)
+
+
+def stop() -> None:
+    """End this process's predictor child, if it has one."""
+    _predictor.stop()
+
+
+atexit.register(stop)

@@ -1,0 +1,186 @@
+"""Records as the templates want them: times left, signs of scores, percentages. No input or output here."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ml.evaluation import Evaluation, lower_is_better
+from ml.prediction import Finding
+from ml.problem import ProblemType
+from models_app.records import FittedModel, Job, JobStatus, ModelVersion
+from models_app.services import Prediction
+
+_BADGES = {
+    JobStatus.QUEUED: ("secondary", "Waiting"),
+    JobStatus.RUNNING: ("blue", "Training"),
+    JobStatus.EVALUATING: ("blue", "Evaluating"),
+    JobStatus.STORING: ("blue", "Storing"),
+    JobStatus.SUCCEEDED: ("green", "Succeeded"),
+    JobStatus.FAILED: ("red", "Failed"),
+    JobStatus.CANCELLED: ("yellow", "Cancelled"),
+}
+# A young job changes every second or two; one that has run for minutes does not.
+_POLL_SECONDS = ((60, 2), (600, 3))
+_POLL_SLOWEST = 5
+
+METRIC_LABELS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "f1_macro": "F1 (macro)",
+    "log_loss": "Log loss",
+    "roc_auc": "ROC AUC",
+    "root_mean_squared_error": "RMSE",
+    "mean_absolute_error": "Mean absolute error",
+    "median_absolute_error": "Median absolute error",
+    "r2": "R²",
+}
+
+
+def metric_label(name: str) -> str:
+    """A metric's name for people."""
+    return METRIC_LABELS.get(name, name.replace("_", " "))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job with what its page shows. Durations in seconds; ``percent`` is 0 to 100."""
+
+    job: Job
+    colour: str
+    label: str
+    percent: int
+    elapsed: float
+    fit_seconds_left: float | None
+    metric: str
+    best: FittedModel | None
+    rows: tuple[FittedModel, ...]
+    queue_position: int | None
+    poll_seconds: int | None
+
+
+def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -> JobView:
+    """The job as its page shows it at ``now``."""
+    colour, label = _BADGES[job.status]
+    start = job.started_at or job.created_at
+    elapsed = max(0.0, ((job.finished_at or now) - start).total_seconds())
+    rows = tuple(_in_natural_sign(row, job.metric) for row in sorted(job.leaderboard, key=_by_score))
+    return JobView(
+        job=job,
+        colour=colour,
+        label="Stopping" if job.cancel_requested and not job.status.is_over else label,
+        percent=100 if job.status is JobStatus.SUCCEEDED else round(100 * job.progress),
+        elapsed=elapsed,
+        fit_seconds_left=_fit_seconds_left(job, now),
+        metric=metric_label(job.metric) if job.metric else "Score",
+        best=rows[0] if rows and rows[0].val_score is not None else None,
+        rows=rows,
+        queue_position=queue_position,
+        poll_seconds=None if job.status.is_over else _poll_seconds(elapsed),
+    )
+
+
+def _by_score(row: FittedModel) -> float:
+    """Best first; a model without a score last. AutoGluon's sign: higher is better."""
+    return float("inf") if row.val_score is None else -row.val_score
+
+
+def _in_natural_sign(row: FittedModel, metric: str | None) -> FittedModel:
+    """AutoGluon negates errors so that higher is better; people read an RMSE as a positive number."""
+    if metric is None or row.val_score is None or not lower_is_better(metric):
+        return row
+    return replace(row, val_score=-row.val_score)
+
+
+def _fit_seconds_left(job: Job, now: datetime) -> float | None:
+    """Seconds until the time limit of the fit, while it is being fitted."""
+    if job.status is not JobStatus.RUNNING or job.fit_started_at is None:
+        return None
+    return max(0.0, job.settings.time_limit - (now - job.fit_started_at).total_seconds())
+
+
+def _poll_seconds(elapsed: float) -> int:
+    return next((seconds for limit, seconds in _POLL_SECONDS if elapsed < limit), _POLL_SLOWEST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """One metric of the chosen model beside the same metric of the baseline; None where it is undefined."""
+
+    label: str
+    value: float | None
+    baseline: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationView:
+    """An evaluation with labels, and one sentence on what the score means."""
+
+    evaluation: Evaluation
+    metric: str
+    verdict: str
+    beats_baseline: bool
+    metrics: tuple[MetricRow, ...]
+
+
+def present_evaluation(evaluation: Evaluation, version: ModelVersion) -> EvaluationView:
+    """The evaluation of one version as its page shows it."""
+    beats = (
+        evaluation.score < evaluation.baseline
+        if evaluation.lower_is_better
+        else evaluation.score > evaluation.baseline
+    )
+    return EvaluationView(
+        evaluation=evaluation,
+        metric=metric_label(evaluation.metric_name),
+        verdict=_verdict(evaluation, version, beats),
+        beats_baseline=beats,
+        metrics=tuple(
+            MetricRow(label=metric_label(name), value=value, baseline=evaluation.baseline_metrics.get(name))
+            for name, value in evaluation.metrics.items()
+        ),
+    )
+
+
+def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
+    """One plain sentence on the headline score, computed from it and its baseline alone."""
+    rows = f"{evaluation.holdout_rows:,} rows the model had never seen"
+    if not beats:
+        return f"On {rows}, it does no better than a guess that ignores every feature. Do not rely on it."
+    if version.problem_type is ProblemType.REGRESSION:
+        share = 1 - evaluation.score / evaluation.baseline
+        return f"On {rows}, its typical error is {share:.0%} smaller than always predicting the mean."
+    right = f"On {rows}, it was right {evaluation.score:.1%} of the time"
+    return f"{right}; always answering with the most frequent class is right {evaluation.baseline:.1%}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbabilityBar:
+    """A class with its probability in percent."""
+
+    label: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionView:
+    """One answer of a model."""
+
+    target: str
+    answer: str
+    bars: tuple[ProbabilityBar, ...]
+    findings: tuple[Finding, ...]
+
+
+_MOST_BARS = 10
+
+
+def present_prediction(prediction: Prediction, version: ModelVersion) -> PredictionView:
+    """A prediction with its most probable classes first."""
+    answer = prediction.prediction
+    ranked = sorted((prediction.probabilities or {}).items(), key=lambda item: -item[1])
+    return PredictionView(
+        target=version.target,
+        answer=f"{answer:,.6g}" if isinstance(answer, float) else str(answer),
+        bars=tuple(ProbabilityBar(label=name, percent=100 * share) for name, share in ranked[:_MOST_BARS]),
+        findings=prediction.findings,
+    )

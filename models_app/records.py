@@ -1,0 +1,179 @@
+"""What jobs and models are outside their repositories.
+
+A job: ``queued`` -> ``running`` -> ``evaluating`` -> ``storing`` -> ``succeeded``; from any of the first four
+to ``failed`` or ``cancelled``, and back to ``queued`` once when its lease ran out. ``may_become`` is the only
+place that knows the legal moves.
+
+A model: ``ready`` -> ``deleting`` -> gone. It appears when its first version is stored (one transaction with
+the job's ``succeeded`` and the person's totals); every later version is appended, never replaced.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ml.problem import Preset, ProblemType
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    EVALUATING = "evaluating"
+    STORING = "storing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        return self in FINAL
+
+    @property
+    def is_active(self) -> bool:
+        """A worker holds it."""
+        return self in ACTIVE
+
+
+ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.EVALUATING, JobStatus.STORING})
+FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.RUNNING: frozenset({JobStatus.EVALUATING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.EVALUATING: frozenset({JobStatus.STORING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.STORING: frozenset({JobStatus.SUCCEEDED, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELLED}),
+}
+
+
+def may_become(old: JobStatus, new: JobStatus) -> bool:
+    """Whether the state machine allows ``old`` -> ``new``; a final state allows nothing."""
+    return new in _MOVES.get(old, frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """What the person asked for. ``time_limit`` is seconds of fitting; ``holdout_share`` is in (0, 0.5]."""
+
+    target: str
+    preset: Preset = Preset.QUICK
+    time_limit: int = 60
+    holdout_share: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedModel:
+    """A row of the live leaderboard. ``val_score``: higher is better, in the metric's AutoGluon sign.
+
+    ``fit_seconds`` is wall time.
+    """
+
+    name: str
+    val_score: float | None
+    fit_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job failed, for people."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One training run; the document is the truth, the queue only carries its id.
+
+    ``stage`` is a short phrase for people ("Fitting LightGBM"); ``progress`` is in [0, 1].
+    ``lease_owner`` names the attempt that may write; every write of a worker is filtered by it. It stays on a
+    job that is over, as the one that ended it. ``queued_at`` is when the job last began to wait: its place in
+    the queue; None before it is stored (``created_at`` then).
+    """
+
+    id: str
+    user_id: str
+    dataset_id: str
+    dataset_name: str
+    model_id: str
+    model_name: str
+    version: int
+    settings: JobSettings
+    status: JobStatus
+    created_at: datetime
+    problem_type: ProblemType
+    problem_reason: str
+    stage: str = "Waiting for a worker"
+    progress: float = 0.0
+    attempt: int = 0
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    fit_started_at: datetime | None = None
+    finished_at: datetime | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    cancel_requested: bool = False
+    leaderboard: tuple[FittedModel, ...] = ()
+    metric: str | None = None
+    error: JobError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """Facts of one stored version.
+
+    ``accuracy`` is the holdout score of ``metric_name`` (the product's word for "the headline score"; for
+    regression it is an error and lower is better, see ``lower_is_better``). ``baseline`` is the same metric of
+    the majority class or the training mean on the same holdout rows. Sizes in bytes.
+    """
+
+    version: int
+    created_at: datetime
+    job_id: str
+    dataset_id: str
+    dataset_name: str
+    target: str
+    problem_type: ProblemType
+    base_model: str
+    metric_name: str
+    lower_is_better: bool
+    accuracy: float
+    baseline: float
+    train_rows: int
+    holdout_rows: int
+    preset: Preset
+    time_limit: int
+    fit_seconds: float
+    azure_model_url: str
+    zip_size: int
+    zip_sha256: str
+    stored_size: int
+
+
+class ModelStatus(StrEnum):
+    READY = "ready"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A named model with its versions, oldest first. ``version`` is the current one."""
+
+    id: str
+    user_id: str
+    name: str
+    status: ModelStatus
+    created_at: datetime
+    version: int
+    versions: tuple[ModelVersion, ...] = field(default=())
+
+    @property
+    def current(self) -> ModelVersion:
+        return next(v for v in self.versions if v.version == self.version)
+
+    def get_version(self, number: int) -> ModelVersion | None:
+        return next((v for v in self.versions if v.version == number), None)
+
+    @property
+    def stored_size(self) -> int:
+        return sum(v.stored_size for v in self.versions)

@@ -1,0 +1,167 @@
+"""What can be done with models; jobs are in ``jobs_services``, offered here too so that callers know one module.
+
+Blobs hold everything that comes from a person's rows (class names, categories): the zip, the evaluation and the
+feature schema of each version. MongoDB holds the facts.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+
+from ml.evaluation import Evaluation
+from ml.prediction import Feature, Finding, check_row
+from models_app import jobs_repository, jobs_services, predictor, repository
+from models_app.jobs_services import (
+    cancel_job,
+    check_target,
+    get_job,
+    list_jobs,
+    longest_fit_seconds,
+    queue_position,
+    recent_jobs,
+    request_training,
+)
+from models_app.records import Model, ModelStatus, ModelVersion
+from smartml.errors import InvalidInput, NotFound
+from storage.blobs import Removed, get_blobs
+from storage.paging import Page
+
+__all__ = [
+    "Prediction",
+    "cancel_job",
+    "check_target",
+    "delete_all_of_user",
+    "delete_model",
+    "get_job",
+    "get_model",
+    "list_jobs",
+    "list_models",
+    "longest_fit_seconds",
+    "model_evaluation",
+    "model_features",
+    "predict",
+    "queue_position",
+    "recent_jobs",
+    "rename_model",
+    "request_training",
+    "stream_model",
+]
+
+EVALUATION, SCHEMA = "evaluation", "schema"
+MAX_NAME = 120
+_CACHE_SECONDS = 24 * 3600
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One answer: a class name or a number. ``probabilities`` by class, None for a regression."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None
+    findings: tuple[Finding, ...] = ()
+
+
+def get_model(*, user_id: str, model_id: str) -> Model:
+    """This person's model; NotFound when it is absent, being deleted, or somebody else's."""
+    model = repository.get(model_id=model_id, user_id=user_id)
+    if model is None or model.status is not ModelStatus.READY:
+        raise NotFound("There is no such model.")
+    return model
+
+
+def list_models(*, user_id: str, search: str = "", cursor: str | None = None, limit: int = 20) -> Page[Model]:
+    """This person's models, newest first."""
+    return repository.list_page(user_id=user_id, search=search, cursor=cursor, limit=limit)
+
+
+def rename_model(*, user_id: str, model_id: str, name: str) -> Model:
+    """Give the model another name, which is a label only: blobs are named by id."""
+    cleaned = " ".join(name.split())
+    if not cleaned or len(cleaned) > MAX_NAME:
+        message = f"A model's name has 1 to {MAX_NAME} characters."
+        raise InvalidInput(message, fields={"name": message})
+    model = repository.rename(model_id=model_id, user_id=user_id, name=cleaned)
+    if model is None:
+        raise NotFound("There is no such model.")
+    return model
+
+
+def delete_model(*, user_id: str, model_id: str) -> tuple[Model, Removed]:
+    """Remove every version, then the metadata and its share of the totals; again after a crash is fine.
+
+    Trainings of further versions are cancelled first. One that is past its last check finds the model gone when
+    it stores its version, fails, and removes its own blobs.
+    """
+    model = repository.mark_deleting(model_id=model_id, user_id=user_id)
+    if model is None:
+        raise NotFound("There is no such model.")
+    for job in jobs_repository.active_for_model(model_id=model_id):
+        jobs_repository.request_cancel(job_id=job.id, user_id=user_id)
+    removed = get_blobs().delete_model(user_id=user_id, model_id=model_id)
+    repository.remove(model_id=model_id, user_id=user_id)
+    return model, removed
+
+
+def model_evaluation(*, model: Model, version: int) -> Evaluation:
+    """The holdout report of one version, from its blob."""
+    return _from_blob(model, version, EVALUATION, Evaluation.from_dict)
+
+
+def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
+    """The columns one version was trained on, from its blob."""
+    return _from_blob(model, version, SCHEMA, lambda document: tuple(map(Feature.from_dict, document["features"])))
+
+
+def _from_blob(model: Model, version: int, stem: str, build: Callable[[dict[str, Any]], T]) -> T:
+    """A JSON blob as an object; kept in the cache under the version's checksum, so a stale hit is impossible."""
+    facts = _version(model, version)
+    key = f"model-{stem}:{model.id}:{version}:{facts.zip_sha256}"
+    document = cache.get(key)
+    if document is None:
+        blobs = get_blobs()
+        name = blobs.model_file(model.user_id, model.id, version, stem, "json")
+        document = json.loads(b"".join(blobs.iter_chunks(blobs.models_container, name)))
+        cache.set(key, document, _CACHE_SECONDS)
+    return build(document)
+
+
+def stream_model(*, model: Model, version: int) -> Iterator[bytes]:
+    """The zip of one version in chunks. A missing blob is said before the first chunk, not in the middle."""
+    _version(model, version)
+    blobs = get_blobs()
+    return blobs.iter_chunks(blobs.models_container, blobs.model_blob(model.user_id, model.id, version))
+
+
+def predict(*, model: Model, version: int, values: Mapping[str, str]) -> Prediction:
+    """Answer for one row of text values by column name.
+
+    :raises InvalidInput: with ``fields`` by column name, for values of a wrong type.
+    """
+    facts = _version(model, version)
+    row, findings = check_row(model_features(model=model, version=version), values)
+    (answer,) = predictor.predict(model=model, version=facts, rows=[row])
+    return Prediction(prediction=answer.prediction, probabilities=answer.probabilities, findings=findings)
+
+
+def delete_all_of_user(user_id: str) -> None:
+    """Part of closing an account: every training ends, every model and its blobs go. Again is fine."""
+    jobs_services.end_all_of_user(user_id)
+    for model_id in repository.ids_of_user(user_id=user_id):
+        try:
+            delete_model(user_id=user_id, model_id=model_id)
+        except NotFound:
+            continue  # the sweep was quicker
+    jobs_repository.forget_user(user_id=user_id)
+
+
+def _version(model: Model, number: int) -> ModelVersion:
+    version = model.get_version(number)
+    if version is None:
+        raise NotFound(
+            f"{model.name} has no version {number}.", hint="Choose one of the versions on the model's page."
+        )
+    return version

@@ -1,0 +1,15 @@
+"""What the queue calls. Task bodies take ids, and a second delivery does nothing."""
+
+
+def run_training(job_id: str) -> str | None:
+    """``training`` cluster: run one job to its end; the returned state is for the queue's log only."""
+    from models_app.worker import run_job
+
+    return run_job(job_id)
+
+
+def sweep() -> dict[str, int]:
+    """``light`` cluster, each minute: finish or undo what dead processes left."""
+    from models_app.sweep import sweep as run
+
+    return run()

@@ -1,0 +1,24 @@
+"""Trainings, jobs and models."""
+
+from django.urls import path
+
+from models_app import job_views, views
+
+app_name = "models"
+
+_VERSION = "models/<oid:model_id>/versions/<int:version>"
+
+urlpatterns = [
+    path("datasets/<oid:dataset_id>/train", job_views.train, name="train"),
+    path("datasets/<oid:dataset_id>/train/target", job_views.train_target, name="train_target"),
+    path("jobs/", job_views.job_list, name="jobs"),
+    path("jobs/<oid:job_id>", job_views.job_detail, name="job"),
+    path("jobs/<oid:job_id>/progress", job_views.job_progress, name="job_progress"),
+    path("jobs/<oid:job_id>/cancel", job_views.job_cancel, name="job_cancel"),
+    path("models/", views.model_list, name="list"),
+    path("models/<oid:model_id>", views.model_detail, name="detail"),
+    path("models/<oid:model_id>/rename", views.model_rename, name="rename"),
+    path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
+    path(f"{_VERSION}/predict", views.model_predict, name="predict"),
+    path(f"{_VERSION}/download", views.model_download, name="download"),
+]

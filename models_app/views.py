@@ -1,0 +1,119 @@
+"""Models: list, page, prediction, download, deletion."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from models_app import services
+from models_app.forms import PredictionForm, RenameForm
+from models_app.presenters import present_evaluation, present_prediction
+from models_app.records import Model, ModelVersion
+from smartml.errors import InvalidInput, NotFound
+from smartml.htmx import UserRequest, goto, wants_fragment
+
+
+@login_required
+@require_GET
+@vary_on_headers("HX-Request")
+def model_list(request: UserRequest) -> HttpResponse:
+    """This person's models, newest first, searched by name."""
+    search = request.GET.get("q", "").strip()
+    page = services.list_models(user_id=request.user.id, search=search, cursor=request.GET.get("cursor"))
+    template = "models_app/_list.html" if wants_fragment(request) else "models_app/list.html"
+    return render(request, template, {"page": page, "search": search})
+
+
+@login_required
+@require_GET
+def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
+    """One version of a model: its honest score, leaderboard, facts and prediction form."""
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    asked = request.GET.get("version", str(model.version))
+    version = _version(model, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
+    features = services.model_features(model=model, version=version.version)
+    context = {
+        "model": model,
+        "version": version,
+        "evaluation": present_evaluation(services.model_evaluation(model=model, version=version.version), version),
+        "form": PredictionForm(features=features),
+        "rename_form": RenameForm(initial={"name": model.name}),
+    }
+    return render(request, "models_app/detail.html", context)
+
+
+def _version(model: Model, number: int) -> ModelVersion:
+    version = model.get_version(number)
+    if version is None:
+        raise NotFound(f"{model.name} has no such version.", hint="Choose one of the versions on the model's page.")
+    return version
+
+
+@login_required
+@require_POST
+def model_rename(request: UserRequest, model_id: str) -> HttpResponse:
+    """Give a model another name."""
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    form = RenameForm(request.POST)
+    if form.is_valid():
+        try:
+            services.rename_model(user_id=request.user.id, model_id=model_id, name=form.cleaned_data["name"])
+        except InvalidInput as error:
+            form.add_error("name", error.fields.get("name", error.message))
+        else:
+            messages.success(request, "The model has its new name.")
+            return goto(request, reverse("models:detail", args=[model.id]))
+    template = "models_app/_rename_form.html" if wants_fragment(request) else "models_app/rename.html"
+    return render(request, template, {"model": model, "rename_form": form}, status=422)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def model_delete(request: UserRequest, model_id: str) -> HttpResponse:
+    """Ask, then delete every version; the receipt names what was removed."""
+    if request.method != "POST":
+        model = services.get_model(user_id=request.user.id, model_id=model_id)
+        return render(request, "models_app/delete.html", {"model": model})
+    model, removed = services.delete_model(user_id=request.user.id, model_id=model_id)
+    return render(request, "models_app/deleted.html", {"model": model, "removed": removed})
+
+
+@login_required
+@require_GET
+def model_download(request: UserRequest, model_id: str, version: int) -> HttpResponseBase:
+    """The stored zip, streamed."""
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    found = _version(model, version)
+    response = StreamingHttpResponse(
+        services.stream_model(model=model, version=version), content_type="application/zip"
+    )
+    response["Content-Length"] = str(found.zip_size)
+    name = f"{model.name}-v{version}.zip"
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or "attachment"
+    response["X-Checksum-SHA256"] = found.zip_sha256
+    return response
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResponse:
+    """The form of one prediction; posting it answers with probabilities and findings."""
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    found = _version(model, version)
+    features = services.model_features(model=model, version=version)
+    form = PredictionForm(request.POST if request.method == "POST" else None, features=features)
+    context: dict[str, object] = {"model": model, "version": found, "form": form}
+    if form.is_bound and form.is_valid():
+        try:
+            prediction = services.predict(model=model, version=version, values=form.values())
+            context["prediction"] = present_prediction(prediction, found)
+        except InvalidInput as error:
+            form.add_column_errors(error.fields or {"": error.message})
+    template = "models_app/_predict.html" if wants_fragment(request) else "models_app/predict.html"
+    return render(request, template, context, status=422 if form.is_bound and form.errors else 200)

@@ -1,0 +1,246 @@
+"""Runs one training: claims it, starts a child process, watches over it, and ends the job.
+
+Only two parties may write a job that is running: the child, and the worker that started it, both under the same
+lease owner. The child writes stages and, in the transaction that stores the model, ``succeeded``. Every other end
+is written here, after the child is gone: nobody else is writing then, so what it left can be removed safely.
+"""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from django.conf import settings
+
+from models_app import jobs_repository as jobs
+from models_app.jobs_services import deadline_seconds
+from models_app.processes import MARK, become_subreaper, end_tree
+from models_app.records import Job, JobError, JobStatus
+from smartml.errors import ServiceUnavailable, SmartMLError
+from storage.blobs import get_blobs
+from storage.workspace import workspace
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+GRACE_SECONDS = 3.0
+# The child commits the model and then exits: how long the exit may take.
+EXIT_SECONDS = 30.0
+# A transaction that the child had open when it was killed keeps its documents locked until MongoDB gives it up,
+# after a minute.
+CONCLUDE_SECONDS = 90.0
+LOG_TAIL_BYTES = 8_000
+
+CRASHED = JobError(
+    code="crashed",
+    message="The training process stopped unexpectedly.",
+    hint="Train again; if it happens again, tell the operator the number of this training.",
+)
+OUT_OF_MEMORY = JobError(
+    code="out_of_memory",
+    message="The training process was killed by the system, most likely because memory ran out.",
+    hint="Train with the Quick preset, on fewer rows, or on a machine with more memory.",
+)
+TIMED_OUT = JobError(
+    code="timed_out",
+    message="The training took longer than its deadline and was stopped.",
+    hint="Choose a shorter time limit or the Quick preset.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the supervision ended. ``error``: why, unless the owner cancelled it or the lease was lost."""
+
+    error: JobError | None = None
+    cancelled: bool = False
+
+
+def run_job(job_id: str) -> JobStatus | None:
+    """Run a queued training to its end and return its final state.
+
+    A job that is running elsewhere or over is left alone (a second delivery does nothing) and its state returned;
+    None when there is no such job.
+    """
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    job = jobs.claim(job_id=job_id, owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+    if job is None:
+        current = jobs.get(job_id=job_id)
+        logger.info("Job %s is not waiting: %s.", job_id, current.status if current else "gone")
+        return current.status if current else None
+    logger.info("Job %s: attempt %s begins.", job.id, job.attempt)
+    status = _Attempt(job, owner).run()
+    logger.info("Job %s: attempt %s ends as %s.", job.id, job.attempt, status)
+    return status
+
+
+class _Attempt:
+    """One claimed attempt at a job."""
+
+    def __init__(self, job: Job, owner: str) -> None:
+        self.job = job
+        self.owner = owner
+
+    def run(self) -> JobStatus | None:
+        # TMPDIR of the whole tree is inside: whatever a killed child leaves goes with it.
+        with workspace("model") as scratch:
+            try:
+                self._remove_leftovers()
+                ended = self._supervise(scratch)
+            except SmartMLError as error:
+                ended = _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
+            except Exception:
+                logger.exception("Job %s: the worker failed.", self.job.id)
+                ended = _Ended(CRASHED)
+        return self._conclude(ended)
+
+    def _remove_leftovers(self) -> None:
+        """Blobs that an earlier attempt stored before it died; create-only uploads would refuse to replace them."""
+        if self.job.attempt > 1:
+            self._delete_blobs()
+
+    def _supervise(self, scratch: Path) -> _Ended:
+        become_subreaper()
+        mark = f"{self.job.id}:{self.owner}"
+        log, outcome = scratch / "training.log", scratch / "outcome.json"
+        lifeline, held = os.pipe()
+        try:
+            child = self._start(scratch, mark, log, outcome, lifeline)
+            try:
+                ended = self._watch(child, outcome)
+            finally:
+                end_tree(child, mark=mark, grace_seconds=GRACE_SECONDS)
+        finally:
+            os.close(lifeline)
+            os.close(held)
+        if ended.error is not None:
+            logger.warning("Job %s: %s\n%s", self.job.id, ended.error.message, _tail(log))
+        return ended
+
+    def _start(
+        self, scratch: Path, mark: str, log: Path, outcome: Path, lifeline: int
+    ) -> "subprocess.Popen[bytes]":
+        """The child reads end-of-file on ``lifeline`` when this process is gone, however it went."""
+        command = [sys.executable, "manage.py", "trainjob", self.job.id, self.owner]
+        command += ["--lifeline", str(lifeline), "--outcome", str(outcome)]
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                command,
+                cwd=settings.BASE_DIR,
+                env=os.environ | {MARK: mark, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lifeline,),
+                start_new_session=True,
+            )
+
+    def _watch(self, child: "subprocess.Popen[bytes]", outcome: Path) -> _Ended:
+        """Wait for the child; meanwhile renew the lease and look for a cancellation and the deadline."""
+        deadline = time.monotonic() + deadline_seconds(self.job.settings.time_limit)
+        renewed = time.monotonic()
+        while True:
+            try:
+                return _ended_with(child.wait(POLL_SECONDS), outcome)
+            except subprocess.TimeoutExpired:
+                pass
+            if time.monotonic() > deadline:
+                return _Ended(TIMED_OUT)
+            try:
+                current = self._renew()
+            except ServiceUnavailable as error:
+                if time.monotonic() - renewed > settings.JOB_LEASE_SECONDS:
+                    return _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
+                logger.warning("Job %s: the lease could not be renewed: %s", self.job.id, error.message)
+                continue
+            renewed = time.monotonic()
+            if current is None:
+                return self._after_lost_lease(child, outcome)
+            if current.cancel_requested:
+                return _Ended(cancelled=True)
+
+    def _after_lost_lease(self, child: "subprocess.Popen[bytes]", outcome: Path) -> _Ended:
+        """Either the child has just stored the model and is about to exit, or the job is no longer ours."""
+        current = jobs.get(job_id=self.job.id)
+        if current is not None and current.status is JobStatus.SUCCEEDED:
+            try:
+                return _ended_with(child.wait(EXIT_SECONDS), outcome)
+            except subprocess.TimeoutExpired:
+                logger.warning("Job %s: the child did not exit after storing the model.", self.job.id)
+        return _Ended(CRASHED)
+
+    def _conclude(self, ended: _Ended) -> JobStatus | None:
+        """Write the job's end, unless the child has (succeeded) or the job is somebody else's by now."""
+        held = _insist(self._renew)
+        if held is None:
+            current = _insist(lambda: jobs.get(job_id=self.job.id))
+            if current is None:
+                # The account was closed meanwhile: nobody else will ever look after these blobs.
+                self._clean()
+                return None
+            return current.status
+        cleaned = self._clean()
+        if ended.cancelled or held.cancel_requested:
+            over = _insist(lambda: jobs.cancel(job_id=self.job.id, owner=self.owner))
+        else:
+            error = ended.error or CRASHED
+            over = _insist(lambda: jobs.fail(job_id=self.job.id, owner=self.owner, error=error))
+        if cleaned:
+            _insist(lambda: jobs.mark_clean(job_id=self.job.id))
+        return over.status if over else None
+
+    def _renew(self) -> Job | None:
+        return jobs.heartbeat(job_id=self.job.id, owner=self.owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+
+    def _clean(self) -> bool:
+        """Remove what this version has in the blob store; False when that must be left to the sweep."""
+        try:
+            self._delete_blobs()
+        except SmartMLError as error:
+            logger.warning("Job %s: its blobs are left to the sweep: %s", self.job.id, error.message)
+            return False
+        return True
+
+    def _delete_blobs(self) -> None:
+        job = self.job
+        get_blobs().delete_model_version(user_id=job.user_id, model_id=job.model_id, version=job.version)
+
+
+def _ended_with(code: int, outcome: Path) -> _Ended:
+    """What an exit code of the child means; 0 is checked against the job's document afterwards."""
+    if code == 0:
+        return _Ended()
+    if code == -9:
+        return _Ended(OUT_OF_MEMORY)
+    try:
+        return _Ended(JobError(**json.loads(outcome.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError):
+        return _Ended(CRASHED)
+
+
+def _insist(call: Callable[[], T]) -> T:
+    """Call until MongoDB answers, within ``CONCLUDE_SECONDS``; then the lease runs out and the sweep decides."""
+    give_up = time.monotonic() + CONCLUDE_SECONDS
+    while True:
+        try:
+            return call()
+        except ServiceUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
+    except OSError as error:
+        return f"(no log: {error})"

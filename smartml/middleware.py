@@ -1,0 +1,89 @@
+"""Request ids, expired sign-ins in fragments, and errors as answers."""
+
+import logging
+from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+from smartml import requestid
+from smartml.errorpages import MethodNotAllowed, SignInRequired, render_error, wants_json
+from smartml.errors import ServiceUnavailable, SmartMLError
+from smartml.htmx import page_url, wants_fragment
+
+logger = logging.getLogger(__name__)
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestIdMiddleware:
+    """Takes a well-formed ``X-Request-ID`` or makes one, and sends it back."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = requestid.begin(request.headers.get("X-Request-ID"))
+        try:
+            response = self.get_response(request)
+        finally:
+            requestid.end()
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class HtmxLoginMiddleware:
+    """An expired sign-in: the whole page goes to the sign-in page and comes back to itself afterwards.
+
+    A plain request has had its redirect from ``login_required`` already. In a fragment that redirect would put
+    the sign-in page inside the page, and a script would get HTML, so both are translated here.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != 302 or urlsplit(response["Location"]).path != resolve_url(settings.LOGIN_URL):
+            return response
+        if wants_json(request):
+            return render_error(request, SignInRequired("You are signed out."))
+        if not wants_fragment(request):
+            return response
+        query = urlencode({"next": page_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)})
+        return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
+
+
+class ErrorMiddleware:
+    """``SmartMLError`` becomes an answer; everything else goes on to Django's handlers, which are ours too."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code == 405 and not response.content:
+            page = render_error(request, MethodNotAllowed(f"This address does not accept {request.method}."))
+            page["Allow"] = response["Allow"]
+            return page
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        error = as_smartml_error(exception)
+        if error is None:
+            return None
+        if error.status >= 500:
+            logger.warning("%s %s: %s", request.method, request.path, error.message, exc_info=exception)
+        return render_error(request, error)
+
+
+def as_smartml_error(exception: BaseException | None) -> SmartMLError | None:
+    """The error to show for ``exception``; None for one that nobody foresaw."""
+    if isinstance(exception, SmartMLError):
+        return exception
+    if isinstance(exception, OperationalError | InterfaceError):
+        return ServiceUnavailable("The accounts database does not answer.")
+    return None

@@ -1,0 +1,118 @@
+"""The dashboard, health, and the pages of failures that no view raised."""
+
+import sys
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_safe
+
+from accounts.access import staff_required
+from smartml import health
+from smartml.errorpages import BadRequest, render_error
+from smartml.errors import Forbidden, NotFound, SmartMLError, TooLarge
+from smartml.htmx import UserRequest
+from smartml.middleware import as_smartml_error
+
+RECENT = 5
+
+
+@require_safe
+@never_cache
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The person's overview; a visitor gets the landing page at the same address."""
+    if not request.user.is_authenticated:
+        return render(request, "dashboard/landing.html")
+    from datasets import repository as datasets_repository
+    from models_app import repository as models_repository
+
+    user_id = request.user.id
+    context = _summary(user_id) | {
+        "datasets": datasets_repository.list_page(user_id=user_id, limit=RECENT).items,
+        "models": models_repository.list_page(user_id=user_id, limit=RECENT).items,
+    }
+    return render(request, "dashboard/page.html", context)
+
+
+@login_required
+@require_GET
+@never_cache
+def dashboard_summary(request: UserRequest) -> HttpResponse:
+    """The counters and recent jobs again, while something is running."""
+    return render(request, "dashboard/_summary.html", _summary(request.user.id))
+
+
+def _summary(user_id: str) -> dict[str, object]:
+    from datasets import repository as datasets_repository
+    from models_app import jobs_repository
+
+    totals = datasets_repository.totals(user_id=user_id)
+    active = jobs_repository.recent(user_id=user_id, limit=100, active_only=True)
+    return {
+        "totals": totals,
+        "stored_bytes": totals.datasets_bytes + totals.models_bytes,
+        "active_jobs": active,
+        "jobs": jobs_repository.recent(user_id=user_id, limit=RECENT),
+    }
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process is alive."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Whether everything a page needs answers: 200, or 503 naming what does not."""
+    checks = health.check_all()
+    ready = all(check.ok for check in checks)
+    body = {
+        "status": "ok" if ready else "failed",
+        "checks": {
+            check.name: {"status": "ok" if check.ok else "failed", "message": check.message} for check in checks
+        },
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+@staff_required
+@require_GET
+@never_cache
+def storage_banner(request: UserRequest) -> HttpResponse:
+    """For staff, loaded after the page: a line when blob storage does not answer, nothing when it does."""
+    return render(request, "shared/_storage_banner.html", {"problem": health.storage_problem()})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return render_error(request, TooLarge("That form holds more data than this page accepts."))
+    return render_error(request, BadRequest("The server could not understand what the browser sent."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render_error(request, Forbidden("Your account may not open this page."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return render_error(
+        request,
+        Forbidden(
+            "This form was open too long or came from another site, so it was not accepted.",
+            hint="Reload the page, make sure cookies are allowed, and send it again.",
+        ),
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render_error(request, NotFound("There is no such page, or it belongs to somebody else."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django has logged the traceback; the page shows the request id to find it by."""
+    error = as_smartml_error(sys.exc_info()[1])
+    return render_error(request, error or SmartMLError("Something went wrong on our side. Nothing you did."))

@@ -1,0 +1,149 @@
+// What every page needs: visible failures, polls that recover, one submit per click, focus on the first bad field.
+(() => {
+  const RETRY_MS = 5000;
+  const LONGEST_RETRY_MS = 60000;
+  const RELEASE_MS = 20000;
+
+  // --- Failures are seen ------------------------------------------------------------------------------------
+  const region = () => document.getElementById("alerts");
+  const isOurs = (xhr) => xhr.getResponseHeader("HX-Retarget") === "#alerts";
+
+  // Fragments that load by themselves: nobody has clicked, so the page must not jump to the alert.
+  const isPoll = (element) => (element?.getAttribute?.("hx-trigger") || "").includes("load");
+  const pollAlertIsShown = () => region()?.dataset.from === "poll" && region().hasChildNodes();
+
+  const reveal = (source) => {
+    region().dataset.from = isPoll(source) ? "poll" : "action";
+    if (!isPoll(source)) region().scrollIntoView({ block: "nearest" });
+  };
+
+  const showAlert = (templateId, source) => {
+    const template = document.getElementById(templateId);
+    if (!template || !region() || (isPoll(source) && pollAlertIsShown())) return;
+    region().replaceChildren(template.content.cloneNode(true));
+    reveal(source);
+  };
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // An error fragment names the alert region itself; every other error leaves the page as it is.
+    // A poll that keeps failing says so once, not every few seconds.
+    if (!isOurs(event.detail.xhr)) return;
+    event.detail.shouldSwap = !(isPoll(event.detail.requestConfig.elt) && pollAlertIsShown());
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr, elt } = event.detail;
+    if (isOurs(xhr)) {
+      reveal(elt);
+    } else {
+      showAlert("alert-server", elt);
+    }
+    if (xhr.status >= 500) retry(elt);
+  });
+
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => {
+      showAlert("alert-network", event.detail.elt);
+      retry(event.detail.elt);
+    });
+  }
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && pollAlertIsShown()) region().replaceChildren();
+  });
+
+  // A fragment that replaces itself is lost with one failed answer, so it is asked for again, ever more slowly.
+  const retry = (element) => {
+    if (!isPoll(element) || !element.hasAttribute("hx-get")) return;
+    const failures = Number(element.dataset.failures || 0);
+    element.dataset.failures = String(failures + 1);
+    window.setTimeout(
+      () => {
+        if (!document.body.contains(element)) return;
+        window.htmx.ajax("GET", element.getAttribute("hx-get"), {
+          source: element,
+          target: element,
+          swap: element.getAttribute("hx-swap") || "innerHTML",
+        });
+      },
+      Math.min(RETRY_MS * 2 ** failures, LONGEST_RETRY_MS),
+    );
+  };
+
+  // --- The first bad field ----------------------------------------------------------------------------------
+  const focusFirstInvalid = () => {
+    const content = document.getElementById("content");
+    const field = content?.querySelector('[aria-invalid="true"], .is-invalid');
+    (field || content?.querySelector(".alert-danger[tabindex]"))?.focus();
+  };
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.xhr?.status === 422) focusFirstInvalid();
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    if (document.querySelector('#content [aria-invalid="true"]')) focusFirstInvalid();
+  });
+
+  // --- One submit per click ---------------------------------------------------------------------------------
+  const buttonsOf = (form) => form.querySelectorAll("button:not([type=button]):not([type=reset]), input[type=submit]");
+  const hold = (form) => {
+    form.dataset.sending = "yes";
+    for (const button of buttonsOf(form)) {
+      if (button.disabled) continue;
+      button.disabled = true;
+      button.dataset.held = "yes";
+    }
+  };
+  const release = (form) => {
+    delete form.dataset.sending;
+    for (const button of buttonsOf(form)) {
+      if (!button.dataset.held) continue;
+      button.disabled = false;
+      delete button.dataset.held;
+    }
+  };
+  const isHtmxForm = (form) => form.matches("[hx-post], [data-hx-post]");
+
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const form = event.target;
+      if (form.getAttribute("method")?.toLowerCase() !== "post") return;
+      if (form.dataset.sending) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      } else if (!isHtmxForm(form)) {
+        form.dataset.sending = "yes";
+        // Only after the browser has read the form: a disabled button would not be part of it.
+        window.setTimeout(() => {
+          // Another script has taken over (an upload with its own progress, a question answered with no).
+          if (event.defaultPrevented) return release(form);
+          hold(form);
+          // The person may have stopped the page from loading and wants to try again.
+          window.setTimeout(() => release(form), RELEASE_MS);
+        }, 0);
+      }
+    },
+    true,
+  );
+  document.addEventListener("htmx:beforeSend", (event) => {
+    const form = event.detail.elt;
+    if (form.matches?.("form") && isHtmxForm(form)) hold(form);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.elt.matches?.("form")) release(event.detail.elt);
+  });
+  // Back from another page: the browser may show the old page with its buttons still off.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) document.querySelectorAll("form[data-sending]").forEach(release);
+  });
+
+  // --- What a fragment announces ----------------------------------------------------------------------------
+  // A fragment says its state in data-announce; only a new sentence is read out.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const announcer = document.getElementById("announcer");
+    const root = event.detail.elt;
+    const source = root.matches?.("[data-announce]") ? root : root.querySelector?.("[data-announce]");
+    const text = source?.dataset.announce;
+    if (announcer && text && announcer.textContent !== text) announcer.textContent = text;
+  });
+})();

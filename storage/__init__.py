@@ -1,0 +1,1 @@
+"""Adapters to what keeps state outside the process: Azure Blob Storage, MongoDB, temporary workspaces."""

@@ -1,0 +1,250 @@
+"""What MongoDB itself accepts in each collection, and the indexes behind every query.
+
+The storage contract in one place: names, numbers, dates and short texts about data, never data. Every level is
+closed (``additionalProperties: false``), every text is bounded, and no field takes an object or array of
+unlimited shape, so rows, a schema, a sample or a model cannot be stored even by mistake.
+"""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.collation import Collation
+
+Schema = dict[str, Any]
+
+MAX_NAME: Final = 200
+MAX_FILE_NAME: Final = 255
+MAX_COLUMN_NAME: Final = 1000
+MAX_STAGE: Final = 200
+MAX_SENTENCE: Final = 2000
+MAX_LEADERBOARD: Final = 200
+
+# How names are sorted: "apple", "Banana", "cherry". An index serves only queries of its own collation.
+NAME_ORDER: Final = Collation(locale="en", strength=2)
+
+
+class Name(StrEnum):
+    """Collections."""
+
+    DATASETS = "datasets"
+    MODELS = "models"
+    JOBS = "jobs"
+    USERS = "users"
+
+
+def _text(limit: int, *, minimum: int = 0) -> Schema:
+    return {"bsonType": "string", "minLength": minimum, "maxLength": limit}
+
+
+def _optional(schema: Schema) -> Schema:
+    return {**schema, "bsonType": _or_null(schema["bsonType"])}
+
+
+def _or_null(types: str | list[str]) -> list[str]:
+    return [*([types] if isinstance(types, str) else types), "null"]
+
+
+def _one_of(*values: str) -> Schema:
+    return {"bsonType": "string", "enum": list(values)}
+
+
+def _closed(properties: dict[str, Schema]) -> Schema:
+    """An object of exactly these fields."""
+    return {
+        "bsonType": "object",
+        "required": list(properties),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+_ID: Final[Schema] = {"bsonType": "objectId"}
+_DATE: Final[Schema] = {"bsonType": "date"}
+_FLAG: Final[Schema] = {"bsonType": "bool"}
+_COUNT: Final[Schema] = {"bsonType": ["int", "long"], "minimum": 0}
+_POSITIVE: Final[Schema] = {"bsonType": ["int", "long"], "minimum": 1}
+_INTEGER: Final[Schema] = {"bsonType": ["int", "long"]}
+_NUMBER: Final[Schema] = {"bsonType": ["double", "int", "long"]}
+_SHARE: Final[Schema] = {**_NUMBER, "minimum": 0, "maximum": 1}
+_NAME: Final = _text(MAX_NAME, minimum=1)
+_COLUMN: Final = _text(MAX_COLUMN_NAME)
+_WORD: Final = _text(100)
+_URL: Final = _text(2048)
+_SHA256: Final[Schema] = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
+_PROBLEM: Final = _one_of("binary", "multiclass", "regression")
+_PRESET: Final = _one_of("quick", "balanced", "best")
+
+_DIALECT: Final = _closed(
+    {"encoding": _text(40), "delimiter": _text(4), "quotechar": _text(4), "has_header": _FLAG}
+)
+_DATASET: Final = _closed(
+    {
+        "_id": _ID,
+        "user_id": _ID,
+        "name": _NAME,
+        "file_name": _text(MAX_FILE_NAME, minimum=1),
+        "row_count": _COUNT,
+        "bad_row_count": _COUNT,
+        "column_count": _COUNT,
+        "file_size": _COUNT,
+        "status": _one_of("uploading", "ready", "deleting"),
+        "azure_dataset_url": _optional(_URL),
+        "source": _one_of("upload", "kaggle", "sample"),
+        "target_column": _optional(_COLUMN),
+        "uploaded_at": _DATE,
+        "touched_at": _DATE,
+        "etag": _optional(_WORD),
+        "sha256": {"oneOf": [{"bsonType": "null"}, _SHA256]},
+        "dialect": {"oneOf": [{"bsonType": "null"}, _DIALECT]},
+    }
+)
+
+# Facts of one stored version; the top level of a model mirrors those of its current version.
+_MIRRORED: Final[dict[str, Schema]] = {
+    "base_model": _text(MAX_NAME),
+    "accuracy": _NUMBER,
+    "azure_model_url": _URL,
+    "dataset_id": _ID,
+    "version": _POSITIVE,
+    "problem_type": _PROBLEM,
+    "metric_name": _WORD,
+    "zip_size": _COUNT,
+    "zip_sha256": _SHA256,
+}
+_VERSION: Final = _closed(
+    {
+        **_MIRRORED,
+        "created_at": _DATE,
+        "job_id": _ID,
+        "dataset_name": _NAME,
+        "target": _COLUMN,
+        "lower_is_better": _FLAG,
+        "baseline": _NUMBER,
+        "train_rows": _COUNT,
+        "holdout_rows": _COUNT,
+        "preset": _PRESET,
+        "time_limit": _COUNT,
+        "fit_seconds": _NUMBER,
+        "stored_size": _COUNT,
+    }
+)
+_MODEL: Final = _closed(
+    {
+        "_id": _ID,
+        "user_id": _ID,
+        "name": _NAME,
+        "status": _one_of("ready", "deleting"),
+        "created_at": _DATE,
+        "touched_at": _DATE,
+        "last_version": _POSITIVE,
+        **_MIRRORED,
+        "versions": {"bsonType": "array", "minItems": 1, "items": _VERSION},
+    }
+)
+
+_JOB: Final = _closed(
+    {
+        "_id": _ID,
+        "user_id": _ID,
+        "dataset_id": _ID,
+        "dataset_name": _NAME,
+        "model_id": _ID,
+        "model_name": _NAME,
+        "version": _POSITIVE,
+        "settings": _closed(
+            {
+                "target": _COLUMN,
+                "preset": _PRESET,
+                "time_limit": _COUNT,
+                "holdout_share": _SHARE,
+                "seed": _INTEGER,
+            }
+        ),
+        "status": _one_of("queued", "running", "evaluating", "storing", "succeeded", "failed", "cancelled"),
+        "created_at": _DATE,
+        "queued_at": _DATE,
+        "problem_type": _PROBLEM,
+        "problem_reason": _text(MAX_SENTENCE),
+        "stage": _text(MAX_STAGE),
+        "progress": _SHARE,
+        "attempt": _COUNT,
+        "started_at": _optional(_DATE),
+        "fit_started_at": _optional(_DATE),
+        "finished_at": _optional(_DATE),
+        "lease_owner": _optional(_text(MAX_NAME)),
+        "lease_until": _optional(_DATE),
+        "cancel_requested": _FLAG,
+        "has_leftovers": _FLAG,
+        "leaderboard": {
+            "bsonType": "array",
+            "maxItems": MAX_LEADERBOARD,
+            "items": _closed({"name": _text(MAX_NAME), "val_score": _optional(_NUMBER), "fit_seconds": _NUMBER}),
+        },
+        "metric": _optional(_WORD),
+        "error": {
+            "oneOf": [
+                {"bsonType": "null"},
+                _closed({"code": _WORD, "message": _text(MAX_SENTENCE), "hint": _text(MAX_SENTENCE)}),
+            ]
+        },
+    }
+)
+
+_USER: Final = _closed(
+    {
+        "_id": _ID,
+        "datasets_count": _COUNT,
+        "models_count": _COUNT,
+        "datasets_bytes": _COUNT,
+        "models_bytes": _COUNT,
+    }
+)
+
+VALIDATORS: Final[dict[str, Schema]] = {
+    Name.DATASETS: _DATASET,
+    Name.MODELS: _MODEL,
+    Name.JOBS: _JOB,
+    Name.USERS: _USER,
+}
+
+
+def _index(name: str, *keys: str, **options: Any) -> IndexModel:
+    return IndexModel([(key, ASCENDING) for key in keys], name=name, **options)
+
+
+# An index is read in both directions, so one serves "newest first" and "oldest first". The partial ones hold
+# only the few documents that a sweep or the queue asks for.
+INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
+    Name.DATASETS: (
+        _index("by_uploaded_at", "user_id", "uploaded_at", "_id"),
+        _index("by_name", "user_id", "name", "_id", collation=NAME_ORDER),
+        _index("by_file_size", "user_id", "file_size", "_id"),
+        _index("by_row_count", "user_id", "row_count", "_id"),
+        _index(
+            "unfinished",
+            "status",
+            "touched_at",
+            partialFilterExpression={"status": {"$in": ["uploading", "deleting"]}},
+        ),
+    ),
+    Name.MODELS: (
+        _index("by_created_at", "user_id", "created_at", "_id"),
+        _index("unfinished", "status", "touched_at", partialFilterExpression={"status": "deleting"}),
+    ),
+    Name.JOBS: (
+        _index("by_created_at", "user_id", "created_at", "_id"),
+        _index("by_status", "user_id", "status", "created_at", "_id"),
+        _index("of_dataset", "dataset_id", "status"),
+        _index("of_model", "model_id", "status"),
+        _index("queue", "status", "queued_at", "_id", partialFilterExpression={"status": "queued"}),
+        _index("leftovers", "has_leftovers", "status", partialFilterExpression={"has_leftovers": True}),
+        _index(
+            "leases",
+            "status",
+            "lease_until",
+            partialFilterExpression={"status": {"$in": ["running", "evaluating", "storing"]}},
+        ),
+    ),
+    Name.USERS: (),
+}

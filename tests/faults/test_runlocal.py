@@ -1,0 +1,243 @@
+"""``manage.py runlocal`` for real: it starts, mends itself, and leaves nothing."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from smartml.local.machine import PART_MARK, STACK_MARK, free_port, marked_processes, stop_marked
+
+pytestmark = pytest.mark.slow
+
+MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
+# The machine may be busy with the rest of the suite.
+PATIENCE = 120
+OURS = ("AZURE_", "MONGODB_", "SMARTML_LOCAL_DIR", "DATABASE_URL", "SECRET_KEY", "STATIC_ROOT", "HTTPS", "DEBUG")
+
+
+class RunLocal:
+    """A directory for a local stack, and the ``runlocal`` that works on it."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.output = directory.with_suffix(".out")
+        self.port = free_port()
+        self.process = None
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        self.environment |= {"SMARTML_LOCAL_DIR": str(directory), "WEB_PORT": str(self.port)}
+
+    def start(self, *arguments):
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, MANAGE, "runlocal", *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def said(self):
+        return self.output.read_text()
+
+    def wait_until(self, condition, what):
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, f"runlocal ended: {self.said()}"
+            assert time.monotonic() < deadline, f"{what} did not happen: {self.said()}"
+            time.sleep(0.2)
+
+    def wait_for(self, text):
+        self.wait_until(lambda: text in self.said(), repr(text))
+
+    def started(self, *arguments):
+        self.start(*arguments).wait_for("Ctrl-C stops everything.")
+        return self
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+
+    def answers(self):
+        with contextlib.suppress(OSError):
+            return self.get("/readyz")[0] == 200
+        return False
+
+    def main_process(self, key):
+        """The first process of a part."""
+        mine = marked_processes({STACK_MARK: str(self.directory), PART_MARK: key})
+        return next(process for process in mine if process.ppid() == self.process.pid)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+    def processes(self):
+        return marked_processes({STACK_MARK: str(self.directory)})
+
+    def manage(self, *arguments):
+        """A command in another shell, which knows nothing but the directory."""
+        environment = {name: value for name, value in self.environment.items() if name != "WEB_PORT"}
+        return subprocess.run(
+            [sys.executable, MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=60
+        )
+
+
+@pytest.fixture
+def runlocal(tmp_path):
+    made = RunLocal(tmp_path / "local")
+    yield made
+    if made.process and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+    stop_marked({STACK_MARK: str(made.directory)})
+
+
+def test_it_starts_serves_and_stops_without_a_trace(runlocal):
+    runlocal.started()
+    assert f"http://127.0.0.1:{runlocal.port}/" in runlocal.said()
+    assert re.search(r"demo@example\.com +\S{16}", runlocal.said())
+
+    status, page = runlocal.get("/accounts/sign-in")
+    assert status == 200
+    sheet = re.search(r'href="(/static/[^"]+\.css)"', page).group(1)
+    assert runlocal.get(sheet)[0] == 200
+    assert runlocal.answers()
+
+    listening = [
+        connection.laddr.ip
+        for process in runlocal.processes()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 3
+    assert set(listening) == {"127.0.0.1"}
+
+    env_file = runlocal.directory / "stack.env"
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    code = "from storage import blobs, mongo; mongo.ping(); blobs.get_blobs().check()"
+    other = runlocal.manage("shell", "-c", code)
+    assert other.returncode == 0, other.stderr
+
+    second = runlocal.manage("runlocal")
+    assert second.returncode == 1
+    assert f"already running (process {runlocal.process.pid})" in second.stderr
+    assert "Traceback" not in second.stderr
+
+    assert runlocal.stop() == 0
+    assert runlocal.said().rstrip().endswith("Stopped.")
+    assert runlocal.processes() == []
+    assert not env_file.exists()
+    assert not runlocal.answers()
+    # The key stays: commands work between two starts.
+    assert runlocal.manage("shell", "-c", "pass").returncode == 0
+
+
+def test_a_killed_part_is_restarted(runlocal):
+    runlocal.started()
+    for key, name in (
+        ("web", "The web server"),
+        ("mongod", "MongoDB"),
+        ("azurite", "Azurite"),
+        ("training", "The training queue"),
+    ):
+        before = runlocal.main_process(key).pid
+        os.kill(before, signal.SIGKILL)
+        runlocal.wait_for(f"{name} stopped unexpectedly (killed by SIGKILL); restarting it.")
+        runlocal.wait_for(f"{name} is running again.")
+        assert runlocal.main_process(key).pid != before
+        runlocal.wait_until(runlocal.answers, "an answer of /readyz")
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
+
+
+def test_a_hung_queue_is_noticed_and_restarted(runlocal):
+    runlocal.started()
+    main = runlocal.main_process("light")
+    (sentinel,) = main.children()
+    # A worker killed while idle takes the inner queue's lock along; which of these it is cannot be seen.
+    for worker in sentinel.children():
+        worker.kill()
+    runlocal.wait_for("The light queue no longer takes tasks; restarting it.")
+    runlocal.wait_for("The light queue is running again.")
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
+
+
+def test_the_start_after_a_kill_cleans_up_and_works(runlocal):
+    runlocal.started()
+    password = re.search(r"demo@example\.com +(\S+)", runlocal.said()).group(1)
+    os.killpg(runlocal.process.pid, signal.SIGKILL)
+    runlocal.process.wait()
+    left = runlocal.processes()
+    assert len(left) >= 5, "the test is about processes that outlive their supervisor"
+
+    runlocal.started()
+    assert "Stopped what an earlier start had left running." in runlocal.said()
+    assert password in runlocal.said()
+    assert not [process for process in left if process.is_running()]
+    assert runlocal.answers()
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
+
+
+def test_a_stop_while_starting_leaves_nothing(runlocal):
+    runlocal.start().wait_for("Starting MongoDB and Azurite")
+    runlocal.wait_until(lambda: len(runlocal.processes()) >= 2, "the start of the data services")
+    runlocal.process.send_signal(signal.SIGTERM)
+    assert runlocal.process.wait(timeout=60) == 0
+    assert runlocal.processes() == []
+    assert "Traceback" not in runlocal.said()
+
+
+def test_the_development_server_serves_unbuilt_files(runlocal):
+    runlocal.started("--dev")
+    _, page = runlocal.get("/accounts/sign-in")
+    sheet = re.search(r'href="(/static/[^"]+\.css)"', page).group(1)
+    assert runlocal.get(sheet)[0] == 200
+    assert not (runlocal.directory / "static").exists()
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
+
+
+def test_a_port_in_use_is_one_sentence(runlocal):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", runlocal.port))
+        listener.listen()
+        runlocal.start()
+        assert runlocal.process.wait(timeout=PATIENCE) == 1
+    assert runlocal.said().splitlines() == [
+        f"Port {runlocal.port} (WEB_PORT) is in use by another program; stop it or choose another port."
+    ]
+    assert runlocal.processes() == []
+
+
+def test_a_directory_that_cannot_be_used_is_one_sentence(runlocal):
+    runlocal.directory.touch()
+    runlocal.start()
+    assert runlocal.process.wait(timeout=PATIENCE) == 1
+    assert len(runlocal.said().splitlines()) == 1
+    assert str(runlocal.directory) in runlocal.said()
+
+
+def test_a_missing_tool_is_one_sentence(runlocal, tmp_path):
+    # A Python that finds everything but the wheel with mongod in it.
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['fiftyone'] = None\n")
+    runlocal.environment |= {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path)}
+    runlocal.start()
+    assert runlocal.process.wait(timeout=PATIENCE) == 1
+    assert "`mongod` was not found" in runlocal.said()
+    assert "Traceback" not in runlocal.said()
+    assert len(runlocal.said().splitlines()) == 1

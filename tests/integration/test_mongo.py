@@ -1,0 +1,475 @@
+"""MongoDB itself keeps the storage contract; the client answers in time, after forks and from many threads."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from bson import Binary, ObjectId
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure, WriteError
+
+from datasets import repository as datasets
+from models_app import jobs_repository as jobs
+from smartml.errors import InvalidInput, MetadataUnavailable, NotFound
+from storage import mongo, mongo_schema
+from storage.ids import new_id
+from storage.mongo_schema import INDEXES, VALIDATORS
+from tests.records import held_job, make_dataset, now, ready_dataset, stored_model
+
+pytestmark = pytest.mark.usefixtures("stack")
+
+USER_COUNTERS = ("datasets_count", "models_count", "datasets_bytes", "models_bytes")
+
+
+@pytest.fixture
+def documents() -> dict[str, dict[str, Any]]:
+    """One valid document of each collection, made by the repositories; not stored any more."""
+    ready_dataset()
+    stored_model()
+    found = {name: mongo.get_collection(name).find_one() for name in VALIDATORS}
+    for name in VALIDATORS:
+        mongo.get_collection(name).delete_many({})
+    return found
+
+
+def assert_refused(name: str, document: dict[str, Any]) -> None:
+    with pytest.raises(WriteError, match="Document failed validation"):
+        mongo.get_collection(name).insert_one(document)
+    assert mongo.get_collection(name).count_documents({}) == 0
+
+
+# --- The storage contract ------------------------------------------------------------------------------------
+def test_documents_have_the_fields_of_the_contract(documents):
+    assert {
+        "_id", "user_id", "name", "file_name", "row_count", "column_count", "file_size", "status",
+        "azure_dataset_url", "source", "target_column", "uploaded_at",
+    } <= set(documents["datasets"])  # fmt: skip
+    assert {
+        "_id", "user_id", "name", "base_model", "accuracy", "azure_model_url", "dataset_id", "created_at",
+    } <= set(documents["models"])  # fmt: skip
+    for name, fields in {
+        "datasets": ("_id", "user_id"),
+        "models": ("_id", "user_id", "dataset_id"),
+        "jobs": ("_id", "user_id", "dataset_id", "model_id"),
+        "users": ("_id",),
+    }.items():
+        assert all(isinstance(documents[name][field], ObjectId) for field in fields), name
+    assert set(documents["users"]) == {"_id", *USER_COUNTERS}
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+def test_what_the_repositories_write_is_accepted_again(documents, name: str):
+    mongo.get_collection(name).insert_one(documents[name])
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", [{"name": "price", "type": "numeric"}]),
+        ("sample_data", [[1, 2], [3, 4]]),
+        ("csv_content", "a,b\n1,2\n"),
+        ("data", Binary(b"model bytes")),
+        ("notes", None),
+    ],
+)
+def test_fields_outside_the_contract_are_refused(documents, name: str, field: str, value: Any):
+    assert_refused(name, documents[name] | {field: value})
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+@pytest.mark.parametrize("field", ["schema", "sample_data", "csv_content"])
+def test_an_update_cannot_add_them_either(documents, name: str, field: str):
+    collection = mongo.get_collection(name)
+    collection.insert_one(documents[name])
+    for update in ({"$set": {field: "x"}}, {"$push": {field: 1}}, [{"$set": {field: {"$literal": [1]}}}]):
+        with pytest.raises(WriteError, match="Document failed validation"):
+            collection.update_one({}, update)
+    with pytest.raises(WriteError, match="Document failed validation"):
+        collection.replace_one({}, documents[name] | {field: "x"})
+    assert collection.find_one() == documents[name]
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every field and element in a document."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield (*path, key)
+        yield from _places(inner, (*path, key))
+
+
+def _with(document: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
+    if not path:
+        return change(document)
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = _with(copy[path[0]], path[1:], change)
+    return copy
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+def test_no_field_at_any_depth_takes_bytes_objects_lists_or_long_text(documents, name: str):
+    document = documents[name]
+    if name == "jobs":
+        document |= {
+            "leaderboard": [{"name": "LightGBM", "val_score": 0.5, "fit_seconds": 1.0}],
+            "error": {"code": "c", "message": "m", "hint": "h"},
+        }
+    places = list(_places(document))
+    assert len(places) >= len(document)
+    for path in places:
+        for wrong in (Binary(b"\0\1"), {"rows": [1, 2]}, [["a", "b"], [1, 2]], "x" * 3000):
+            if path[0] == "_id" and isinstance(wrong, list):
+                continue  # never a legal id, refused before the validator is asked
+            assert_refused(name, _with(document, path, lambda _, wrong=wrong: wrong))
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+def test_every_inner_object_is_closed_and_every_field_required(documents, name: str):
+    document = documents[name]
+    inner = [path for path in _places(document) if isinstance(_at(document, path), dict)]
+    for path in [(), *inner]:
+        assert_refused(name, _with(document, path, lambda value: value | {"extra": 1}))
+        for field in set(_at(document, path)) - {"_id"}:
+            assert_refused(name, _with(document, path, lambda v, f=field: {k: v[k] for k in v if k != f}))
+
+
+def _at(document: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        document = document[key]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("datasets", {"_id": "65f000000000000000000000"}),
+        ("datasets", {"user_id": "65f000000000000000000000"}),
+        ("datasets", {"row_count": -1}),
+        ("datasets", {"row_count": 1.5}),
+        ("datasets", {"row_count": "10"}),
+        ("datasets", {"status": "gone"}),
+        ("datasets", {"source": "ftp"}),
+        ("datasets", {"uploaded_at": "2025-01-01"}),
+        ("datasets", {"name": ""}),
+        ("datasets", {"sha256": "no checksum"}),
+        ("models", {"dataset_id": "65f000000000000000000000"}),
+        ("models", {"accuracy": "high"}),
+        ("models", {"versions": []}),
+        ("models", {"version": 0}),
+        ("jobs", {"progress": 1.01}),
+        ("jobs", {"status": "paused"}),
+        ("jobs", {"leaderboard": [{"name": "m", "val_score": 0.5, "fit_seconds": 1.0}] * 201}),
+        ("jobs", {"leaderboard": [{"name": "m", "val_score": [0.5], "fit_seconds": 1.0}]}),
+        ("users", {"datasets_count": -1}),
+        ("users", {"datasets_count": 1.5}),
+    ],
+)
+def test_wrong_types_and_values_are_refused(documents, name: str, changes: dict[str, Any]):
+    assert_refused(name, documents[name] | changes)
+
+
+# --- Preparing -----------------------------------------------------------------------------------------------
+def _state() -> dict[str, Any]:
+    database = mongo.get_database()
+    return {
+        found["name"]: (found["options"], database[found["name"]].index_information())
+        for found in database.list_collections()
+    }
+
+
+def test_preparing_twice_changes_nothing_and_keeps_documents():
+    dataset = ready_dataset()
+    before = _state()
+    mongo.prepare_database()
+    assert _state() == before
+    assert set(before) == set(VALIDATORS)
+    assert datasets.get(dataset_id=dataset.id, user_id=dataset.user_id) == dataset
+
+
+def test_preparing_repairs_validators_and_indexes():
+    before = _state()
+    mongo.get_database().command("collMod", "datasets", validator={}, validationAction="warn")
+    mongo.get_database().command("collMod", "jobs", validationLevel="off")
+    mongo.get_collection("datasets").drop_index("by_name")
+    mongo.get_collection("datasets").create_indexes([IndexModel([("user_id", 1), ("name", 1)], name="by_name")])
+    mongo.get_collection("jobs").drop_indexes()
+    mongo.prepare_database()
+    assert _state() == before
+
+
+def test_several_processes_may_prepare_at_once():
+    before = _state()
+    mongo.get_client().drop_database(mongo.get_database().name)
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(mongo.prepare_database) for _ in range(8)]:
+            done.result()
+    assert _state() == before
+
+
+def test_every_index_is_named_and_prepared():
+    for name, (_, indexes) in _state().items():
+        assert set(indexes) == {"_id_", *(index.document["name"] for index in INDEXES[name])}
+        for index in indexes.values():
+            assert "ns" not in index
+
+
+# --- MongoDB away --------------------------------------------------------------------------------------------
+OPERATIONS = {
+    "ping": mongo.ping,
+    "prepare": mongo.prepare_database,
+    "read": lambda: datasets.get(dataset_id=new_id(), user_id=new_id()),
+    "list": lambda: datasets.list_page(user_id=new_id()),
+    "write": lambda: datasets.insert_uploading(dataset=make_dataset()),
+    "transaction": lambda: datasets.remove(dataset_id=new_id(), user_id=new_id()),
+    "job": lambda: jobs.claim(job_id=new_id(), owner="o", lease_seconds=1),
+}
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield port
+    mongo.reset_client()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Connections are accepted (the kernel's backlog takes them) and nothing ever answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield server.getsockname()[1]
+        mongo.reset_client()
+
+
+def assert_unavailable_in_time(operation: Callable[[], object]) -> None:
+    start = time.monotonic()
+    with pytest.raises(MetadataUnavailable, match="does not answer"):
+        operation()
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"prepare"}))
+def test_a_closed_port_is_reported_within_three_seconds(settings, closed_port: int, operation: str):
+    settings.MONGODB_URI = f"mongodb://127.0.0.1:{closed_port}/?directConnection=true"
+    assert_unavailable_in_time(OPERATIONS[operation])
+
+
+@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"prepare"}))
+def test_a_server_that_never_answers_is_reported_within_three_seconds(
+    settings, silent_port: int, operation: str
+):
+    settings.MONGODB_URI = f"mongodb://127.0.0.1:{silent_port}/?directConnection=true"
+    assert_unavailable_in_time(OPERATIONS[operation])
+
+
+def test_preparing_does_not_wait_for_its_long_deadline_when_nothing_is_there(settings, closed_port: int):
+    settings.MONGODB_URI = f"mongodb://127.0.0.1:{closed_port}/?directConnection=true"
+    assert_unavailable_in_time(mongo.prepare_database)
+
+
+class Relay:
+    """A port in front of MongoDB that can fall silent: connections stay open and nothing comes through."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.target = target
+        self.flowing = threading.Event()
+        self.flowing.set()
+        self.server = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.sockets: list[socket.socket] = [self.server]
+        self.threads = [threading.Thread(target=self._accept)]
+        self.threads[0].start()
+
+    @property
+    def port(self) -> int:
+        return self.server.getsockname()[1]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.server.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self.target)
+            self.sockets += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                thread = threading.Thread(target=self._pump, args=(source, sink))
+                self.threads.append(thread)
+                thread.start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self.flowing.wait()
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, sink):
+                end.close()
+
+    def close(self) -> None:
+        self.flowing.set()
+        for each in self.sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
+        for thread in self.threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def relay(settings) -> Iterator[Relay]:
+    from pymongo.uri_parser import parse_uri
+
+    relay = Relay(parse_uri(settings.MONGODB_URI)["nodelist"][0])
+    settings.MONGODB_URI = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
+    yield relay
+    mongo.reset_client()
+    relay.close()
+
+
+@pytest.mark.parametrize("operation", ["read", "list", "write", "transaction", "job"])
+def test_a_connection_that_falls_silent_is_reported_in_time_and_comes_back(relay: Relay, operation: str):
+    OPERATIONS[operation]()
+    relay.flowing.clear()
+    assert_unavailable_in_time(OPERATIONS[operation])
+    relay.flowing.set()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            OPERATIONS[operation]()
+            break
+        except MetadataUnavailable:
+            assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("uri", ["http://example.test", "mongodb://", "mongodb://127.0.0.1:notaport", ""])
+def test_an_address_that_is_none_is_a_clear_error(settings, uri: str):
+    settings.MONGODB_URI = uri
+    with pytest.raises(MetadataUnavailable, match="address") as caught:
+        mongo.ping()
+    assert "MONGODB_URI" in caught.value.hint
+
+
+def test_refused_credentials_are_a_clear_error(settings):
+    settings.MONGODB_URI = settings.MONGODB_URI.replace("mongodb://", "mongodb://nobody:wrong@")
+    with pytest.raises(MetadataUnavailable, match="credentials"):
+        datasets.get(dataset_id=new_id(), user_id=new_id())
+    mongo.reset_client()
+
+
+def test_faults_of_this_program_are_not_disguised():
+    with pytest.raises(OperationFailure, match="unknown top level operator"), mongo.translated():
+        mongo.get_collection("datasets").find_one({"$nonsense": 1})
+
+
+# --- The client ----------------------------------------------------------------------------------------------
+def test_threads_share_one_client():
+    mongo.reset_client()
+    with ThreadPoolExecutor(16) as pool:
+        clients = list(pool.map(lambda _: mongo.get_client(), range(64)))
+    assert len({id(client) for client in clients}) == 1
+
+
+def test_a_change_of_settings_makes_a_new_client(settings):
+    first = mongo.get_client()
+    settings.MONGODB_TIMEOUT_SECONDS = 2.0
+    second = mongo.get_client()
+    assert second is not first
+    assert mongo.get_client() is second
+
+
+def test_a_forked_child_has_a_client_of_its_own_and_leaves_the_parents_alone():
+    dataset = ready_dataset()
+    parents = mongo.get_client()
+    mongo.ping()
+    # The lock is held by another thread at the moment of the fork, as it may be in a busy worker.
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with mongo._lock:
+            held.set()
+            release.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            found = datasets.get(dataset_id=dataset.id, user_id=dataset.user_id)
+            removed = datasets.remove(dataset_id=dataset.id, user_id=dataset.user_id)
+            os._exit(0 if found == dataset and removed and mongo.get_client() is not parents else 1)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(2)
+    release.set()
+    holder.join()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert mongo.get_client() is parents
+    assert datasets.get(dataset_id=dataset.id, user_id=dataset.user_id) is None
+
+
+# --- Transactions and helpers --------------------------------------------------------------------------------
+def test_an_error_undoes_the_whole_transaction():
+    before = now()
+
+    def callback(session: Any) -> None:
+        mongo.get_collection("users").insert_one(
+            {"_id": ObjectId()} | dict.fromkeys(USER_COUNTERS, 1), session=session
+        )
+        raise KeyError(before)
+
+    with pytest.raises(KeyError):
+        mongo.run_in_transaction(callback)
+    assert mongo.get_collection("users").count_documents({}) == 0
+
+
+def test_a_transaction_that_meets_another_runs_again():
+    user = ObjectId()
+    mongo.get_collection("users").insert_one({"_id": user} | dict.fromkeys(USER_COUNTERS, 0))
+    meeting, runs = threading.Barrier(2), []
+
+    def callback(session: Any) -> None:
+        runs.append(1)
+        users = mongo.get_collection("users")
+        count = users.find_one({"_id": user}, session=session)["datasets_count"]
+        if len(runs) <= 2:
+            meeting.wait(10)
+        users.update_one({"_id": user}, {"$set": {"datasets_count": count + 1}}, session=session)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(mongo.run_in_transaction, callback) for _ in range(2)]:
+            done.result()
+    assert len(runs) == 3
+    assert mongo.get_collection("users").find_one()["datasets_count"] == 2
+
+
+@pytest.mark.parametrize("malformed", ["", "x", "0" * 23, "0" * 25, "G" * 24, "A" * 24, "../../etc/passwd"])
+def test_a_malformed_id_is_not_found(malformed: str):
+    with pytest.raises(NotFound):
+        datasets.get(dataset_id=malformed, user_id=new_id())
+    with pytest.raises(NotFound):
+        jobs.get(job_id=malformed)
+
+
+def test_text_that_utf8_cannot_hold_is_a_clear_error():
+    dataset = ready_dataset()
+    with pytest.raises(InvalidInput, match="characters"):
+        datasets.set_target(dataset_id=dataset.id, user_id=dataset.user_id, target_column="\udcff")
+    job = held_job()
+    assert jobs.report(job_id=job.id, owner="worker", stage="Fitting \udcff" + "x" * 500)
+    stored = jobs.get(job_id=job.id)
+    assert stored is not None
+    assert len(stored.stage) == mongo_schema.MAX_STAGE

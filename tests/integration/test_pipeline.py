@@ -1,0 +1,155 @@
+"""A training from the queued job to the stored model, with real data services and a real fit."""
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from datasets import services as datasets
+from models_app import jobs_repository, services
+from models_app.records import JobSettings, JobStatus
+from models_app.tasks import run_training
+from storage.blobs import get_blobs
+from storage.ids import new_id
+from storage.mongo import get_database
+from tests.factories import queued_job, stored_dataset
+from tests.training import assert_nothing_left, assert_one_model, use_one_family, workspaces
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+HOUSES = "rooms,district,price\n" + "".join(
+    f"{2 + i % 5},{'north' if i % 3 else 'south'},{100_000 + 25_000 * (i % 5) + 137.5 * (i % 7)}\n"
+    for i in range(120)
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(settings, monkeypatch):
+    use_one_family(settings, monkeypatch)
+
+
+def train(user, dataset, **changes):
+    values = {"target": "species", "time_limit": 20} | changes
+    model_id = values.pop("model_id", None)
+    job = services.request_training(
+        user_id=user.id,
+        dataset=dataset,
+        job_id=new_id(),
+        settings=JobSettings(**values),
+        model_name="Zoo",
+        model_id=model_id,
+    )
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    return jobs_repository.get(job_id=job.id)
+
+
+def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, user):
+    dataset = stored_dataset(user.id)
+    job = train(user, dataset)
+    assert (job.status, job.progress, job.stage, job.metric) == (JobStatus.SUCCEEDED, 1.0, "Done", "accuracy")
+    assert job.finished_at > job.fit_started_at > job.started_at
+    assert any(row.name == "LightGBM" and row.val_score is not None for row in job.leaderboard)
+    assert_one_model(stack, job)
+
+    before = list(get_database()["models"].find())
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    assert list(get_database()["models"].find()) == before
+    assert_one_model(stack, job)
+
+    model = services.get_model(user_id=user.id, model_id=job.model_id)
+    version = model.current
+    zipped = b"".join(services.stream_model(model=model, version=1))
+    assert (len(zipped), hashlib.sha256(zipped).hexdigest()) == (version.zip_size, version.zip_sha256)
+    stored = list(get_blobs().list_prefix(stack.models_container, f"{user.id}/{model.id}/"))
+    assert version.stored_size == sum(blob.size for blob in stored)
+    assert datasets.totals_of(user_id=user.id).models_bytes == version.stored_size
+
+    evaluation = services.model_evaluation(model=model, version=1)
+    assert evaluation.score == version.accuracy
+    assert (evaluation.baseline, version.baseline) == (0.5, 0.5)
+    assert (version.train_rows, version.holdout_rows) == (32, 8)
+    assert set(evaluation.classes) == {"dog", "duck"}
+    assert {row.name for row in evaluation.leaderboard} >= {"LightGBM"}
+    names = [feature.name for feature in services.model_features(model=model, version=1)]
+    assert "species" not in names
+    assert set(names) <= {"legs", "wings", "weight"}
+
+    # What a person's rows hold is in blobs only.
+    everything = json.dumps(
+        [list(get_database()[name].find()) for name in ("jobs", "models", "users")], default=str
+    )
+    assert "duck" not in everything
+
+
+def test_a_regression_is_retrained_on_another_dataset_as_a_second_version(stack, user):
+    first = train(user, stored_dataset(user.id, content=HOUSES, file_name="houses.csv"), target="price")
+    model = services.get_model(user_id=user.id, model_id=first.model_id)
+    one = b"".join(services.stream_model(model=model, version=1))
+    other = stored_dataset(user.id, content=HOUSES + HOUSES.partition("\n")[2], file_name="more.csv")
+    second = train(user, other, target="price", model_id=first.model_id)
+
+    model = services.get_model(user_id=user.id, model_id=first.model_id)
+    assert [version.version for version in model.versions] == [1, 2]
+    assert (model.version, second.version) == (2, 2)
+    assert b"".join(services.stream_model(model=model, version=1)) == one
+    totals = datasets.totals_of(user_id=user.id)
+    assert (totals.models_count, totals.models_bytes) == (1, model.stored_size)
+    assert model.current.lower_is_better
+    assert model.current.accuracy < model.current.baseline
+    evaluation = services.model_evaluation(model=model, version=2)
+    assert evaluation.metric_name == "root_mean_squared_error"
+    assert evaluation.classes == ()
+    assert workspaces() == []
+
+
+def test_a_dataset_deleted_while_the_job_waited_is_the_reason_of_its_failure(stack, user):
+    dataset = stored_dataset(user.id)
+    job = queued_job(user.id, dataset)
+    datasets.delete_dataset(user_id=user.id, dataset_id=dataset.id)
+    assert run_training(job.id) == JobStatus.FAILED
+    failed = jobs_repository.get(job_id=job.id)
+    assert "dataset was deleted" in failed.error.message
+    assert failed.error.hint
+    assert_nothing_left(stack, job)
+
+
+def test_a_target_that_vanished_is_the_reason_of_its_failure(stack, user):
+    job = queued_job(user.id, stored_dataset(user.id), target="specie")
+    assert run_training(job.id) == JobStatus.FAILED
+    failed = jobs_repository.get(job_id=job.id)
+    assert failed.error.code == "invalid_target"
+    assert "specie" in failed.error.message
+    assert_nothing_left(stack, job)
+
+
+def test_a_model_deleted_while_its_retraining_waited_is_the_reason_of_its_failure(stack, user):
+    job = queued_job(user.id, stored_dataset(user.id), version=2)
+    assert run_training(job.id) == JobStatus.FAILED
+    assert "model was deleted" in jobs_repository.get(job_id=job.id).error.message
+    assert_nothing_left(stack, job)
+
+
+def test_what_an_earlier_attempt_stored_does_not_stand_in_the_way(stack, user):
+    job = queued_job(user.id, stored_dataset(user.id))
+    jobs_repository.claim(job_id=job.id, owner="dead worker", lease_seconds=-1)
+    blobs = get_blobs()
+    blobs.upload_bytes(blobs.models_container, blobs.model_blob(user.id, job.model_id, 1), b"half a model")
+    jobs_repository.requeue(job_id=job.id, owner="dead worker")
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    assert_one_model(stack, jobs_repository.get(job_id=job.id))
+
+
+def test_the_web_process_has_not_imported_what_trains(stack, user):
+    import subprocess
+    import sys
+
+    names = "autogluon", "torch", "pandas", "sklearn", "lightgbm"
+    script = (
+        "import django, sys; django.setup(); import models_app.services, models_app.worker, models_app.sweep;"
+        f"print([name for name in {names!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

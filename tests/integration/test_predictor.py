@@ -1,0 +1,202 @@
+"""Predictions through the child process that opens the models."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ml import bundle
+from models_app import predictor
+from models_app.predictor import Predictor
+from smartml.errors import BlobMissing, IntegrityError, ServiceUnavailable, VersionMismatch
+from storage.blobs import get_blobs
+from storage.workspace import sweep_workspaces
+from tests.factories import stored_dataset, stored_model
+from tests.training import ROOT, workspaces
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+MAKE_BUNDLE = """
+import sys
+from pathlib import Path
+import pandas
+from ml import bundle, evaluation, prediction, training
+from ml.problem import Preset, ProblemType
+from tests.factories import ANIMALS
+import io
+
+directory = Path(sys.argv[1])
+frame = pandas.read_csv(io.StringIO(ANIMALS))
+train, holdout = training.split_holdout(
+    frame, target="species", problem_type=ProblemType.BINARY, share=0.2, seed=0
+)
+result = training.fit(
+    train, target="species", problem_type=ProblemType.BINARY, preset=Preset.QUICK, time_limit=20,
+    directory=directory / "fit", seed=0, on_event=lambda event: None, families=["GBM"],
+)
+report = evaluation.evaluate(
+    result.predictor, train=train, holdout=holdout, target="species", problem_type=ProblemType.BINARY
+)
+types = {"legs": "integer", "wings": "boolean", "weight": "numeric"}
+features = prediction.feature_schema(train, target="species", columns_types=types)
+metadata = bundle.build_metadata(
+    target="species", problem_type=ProblemType.BINARY, evaluation=report, features=features, unused_features=[]
+)
+bundle.pack(
+    bundle.prepare_for_storage(result.predictor, directory / "stored"), directory / "model.zip", metadata=metadata
+)
+"""
+DOG = {"legs": 4, "wings": "no", "weight": 21.0}
+DUCK = {"legs": 2, "wings": "yes", "weight": 1.5}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    """A real model of a few seconds' training, zipped."""
+    directory = tmp_path_factory.mktemp("bundle")
+    script = f"import django; django.setup()\n{MAKE_BUNDLE}"
+    subprocess.run([sys.executable, "-c", script, str(directory)], cwd=ROOT, env=os.environ, check=True)
+    return directory / "model.zip"
+
+
+@pytest.fixture
+def serving():
+    made = Predictor()
+    yield made
+    made.stop()
+    assert workspaces() == []
+
+
+@pytest.fixture
+def model(stack, user, archive):
+    return with_zip(user, archive)
+
+
+def with_zip(user, path: Path, *, sha256: str | None = None):
+    """A model whose stored zip is the file at ``path``."""
+    model = stored_model(user.id, stored_dataset(user.id))
+    get_blobs().delete_model_version(user_id=user.id, model_id=model.id, version=1)
+    stored = get_blobs().upload_model(user_id=user.id, model_id=model.id, version=1, path=path)
+    version = replace(model.current, zip_sha256=sha256 or stored.sha256, zip_size=stored.size)
+    return replace(model, versions=(version,))
+
+
+def ask(serving: Predictor, model, *rows):
+    return serving.predict(model=model, version=model.current, rows=rows)
+
+
+def test_an_answer_with_probabilities_and_nothing_left_on_disk(serving, model):
+    dog, duck = ask(serving, model, DOG, DUCK)
+    assert (dog.prediction, duck.prediction) == ("dog", "duck")
+    assert set(dog.probabilities) == {"dog", "duck"}
+    assert sum(dog.probabilities.values()) == pytest.approx(1)
+    # The child's own empty workspace is all there is.
+    (own,) = workspaces()
+    assert own.startswith(f"model_{os.getpid()}_")
+
+
+def test_the_second_prediction_needs_neither_the_blob_nor_a_new_process(serving, model):
+    first = ask(serving, model, DOG)
+    pid = serving.child_pid
+    get_blobs().delete_model(user_id=model.user_id, model_id=model.id)
+    assert ask(serving, model, DOG) == first
+    assert serving.child_pid == pid
+
+
+def test_a_model_evicted_for_another_is_loaded_again(serving, user, model, archive, settings):
+    settings.PREDICTOR_CACHE_BYTES = 1
+    other = with_zip(user, archive)
+    for each in (model, other, model):
+        assert ask(serving, each, DUCK)[0].prediction == "duck"
+
+
+def test_a_killed_child_is_started_again(serving, model):
+    ask(serving, model, DOG)
+    first = psutil.Process(serving.child_pid)
+    first.kill()
+    first.wait()
+    assert ask(serving, model, DOG)[0].prediction == "dog"
+    assert serving.child_pid != first.pid
+
+
+def test_a_child_that_does_not_answer_is_given_up_in_time(serving, model, monkeypatch):
+    ask(serving, model, DOG)
+    monkeypatch.setattr(predictor, "PREDICT_SECONDS", 0.5)
+    hung = psutil.Process(serving.child_pid)
+    hung.suspend()
+    with pytest.raises(ServiceUnavailable, match="in time"):
+        ask(serving, model, DOG)
+    assert not psutil.pid_exists(hung.pid)
+    monkeypatch.setattr(predictor, "PREDICT_SECONDS", 30.0)
+    assert ask(serving, model, DOG)[0].prediction == "dog"
+
+
+def test_many_threads_at_once(serving, model):
+    answers: list[str] = []
+
+    def work(row, expected):
+        answers.extend(f"{answer.prediction}={expected}" for answer in ask(serving, model, row))
+
+    threads = [threading.Thread(target=work, args=each) for each in [(DOG, "dog"), (DUCK, "duck")] * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["dog=dog"] * 8 + ["duck=duck"] * 8
+
+
+def test_a_file_that_is_not_the_one_stored_is_never_opened(serving, user, stack, archive):
+    model = with_zip(user, archive, sha256="0" * 64)
+    with pytest.raises(IntegrityError):
+        ask(serving, model, DOG)
+
+
+def test_a_file_that_is_gone_is_said(serving, model):
+    get_blobs().delete_model(user_id=model.user_id, model_id=model.id)
+    with pytest.raises(BlobMissing):
+        ask(serving, model, DOG)
+
+
+def test_a_model_of_other_library_versions_is_refused(serving, user, stack, archive, tmp_path):
+    other = tmp_path / "old.zip"
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            data = source.read(entry)
+            if entry.filename == bundle.METADATA:
+                metadata = json.loads(data)
+                metadata["versions"]["autogluon.tabular"] = "0.8.2"
+                data = json.dumps(metadata).encode()
+            target.writestr(entry.filename, data)
+    with pytest.raises(VersionMismatch, match=r"0\.8\.2"):
+        ask(serving, with_zip(user, other), DOG)
+
+
+def test_the_child_knows_no_secret(serving, model, monkeypatch):
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "not for the child")
+    ask(serving, model, DOG)
+    environment = psutil.Process(serving.child_pid).environ()
+    named = {name for name in environment if name.startswith(("SECRET", "AZURE", "MONGODB", "DATABASE", "DJANGO"))}
+    assert named == set()
+
+
+def test_the_child_ends_with_its_process(stack):
+    script = (
+        "import django; django.setup()\n"
+        "import os, signal\n"
+        "from models_app import predictor\n"
+        "print(predictor._Child().pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(10)
+    sweep_workspaces()
+    assert workspaces() == []

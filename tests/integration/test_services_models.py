@@ -1,0 +1,204 @@
+"""What can be done with models and jobs, without a training."""
+
+import pytest
+from django.core.cache import cache
+from django_q.models import OrmQ
+
+from datasets import services as datasets
+from models_app import jobs_repository, queue, services
+from models_app.records import JobSettings, JobStatus
+from smartml.errors import BlobMissing, InvalidInput, InvalidTarget, NotFound
+from storage.blobs import get_blobs
+from storage.ids import new_id
+from storage.mongo import get_database
+from tests.factories import EVALUATION, queued_job, running_job, stored_dataset, stored_model
+from tests.training import model_blobs
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def dataset(stack, user):
+    cache.clear()
+    return stored_dataset(user.id)
+
+
+def request(user, dataset, **changes):
+    values = {
+        "user_id": user.id,
+        "dataset": dataset,
+        "job_id": new_id(),
+        "settings": JobSettings(target="species"),
+        "model_name": "",
+        "model_id": None,
+    }
+    return services.request_training(**(values | changes))
+
+
+# --- Asking for a training -----------------------------------------------------------------------------------
+def test_a_training_is_stored_and_its_id_queued(user, dataset):
+    job = request(user, dataset)
+    assert services.get_job(user_id=user.id, job_id=job.id).status is JobStatus.QUEUED
+    assert (job.model_name, job.version, job.problem_type) == (f"{dataset.name} · species", 1, "binary")
+    assert "species" in job.problem_reason
+    (message,) = OrmQ.objects.all()
+    assert message.key == "training"
+    assert (message.task["func"], message.task["args"]) == (queue.TASK, (job.id,))
+    assert services.queue_position(job=job) == 0
+    assert datasets.get_dataset(user_id=user.id, dataset_id=dataset.id).target_column == "species"
+
+
+def test_the_same_request_twice_is_one_training(user, dataset):
+    job_id = new_id()
+    first = request(user, dataset, job_id=job_id)
+    second = request(user, dataset, job_id=job_id)
+    assert second.id == first.id
+    assert second.model_id == first.model_id
+    assert OrmQ.objects.count() == 1
+    assert get_database()["jobs"].count_documents({}) == 1
+
+
+def test_somebody_elses_job_id_is_not_found(user, other_user, dataset):
+    job = request(user, dataset)
+    theirs = stored_dataset(other_user.id)
+    with pytest.raises(NotFound):
+        request(other_user, theirs, job_id=job.id)
+
+
+@pytest.mark.parametrize("target", ["no such column", "constant", "empty", "name"])
+def test_a_target_that_cannot_be_learned_is_refused_before_anything_is_queued(user, stack, target):
+    rows = "".join(f"{i},1,,person number {i} of the list\n" for i in range(60))
+    table = stored_dataset(user.id, content=f"n,constant,empty,name\n{rows}")
+    with pytest.raises(InvalidTarget) as caught:
+        request(user, table, settings=JobSettings(target=target))
+    assert caught.value.fields["target"]
+    assert OrmQ.objects.count() == 0
+    assert get_database()["jobs"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("time_limit", 0), ("time_limit", 10**6), ("holdout_share", 0.9)])
+def test_settings_outside_their_limits_are_refused_at_their_field(user, dataset, field, value):
+    with pytest.raises(InvalidInput) as caught:
+        request(user, dataset, settings=JobSettings(target="species", **{field: value}))
+    assert set(caught.value.fields) == {field}
+
+
+def test_the_longest_fit_ends_before_the_deadline_even_when_it_takes_twice_as_long(settings):
+    from models_app.jobs_services import deadline_seconds, longest_fit_seconds
+
+    longest = longest_fit_seconds()
+    assert 2 * longest < deadline_seconds(longest) <= settings.MAX_TRAINING_SECONDS
+
+
+def test_a_retraining_is_the_next_version_of_the_same_model(user, dataset):
+    model = stored_model(user.id, dataset)
+    job = request(user, dataset, model_id=model.id, model_name="ignored")
+    assert (job.model_id, job.model_name, job.version) == (model.id, model.name, 2)
+    assert request(user, dataset, model_id=model.id).version == 3
+
+
+def test_a_retraining_of_somebody_elses_model_is_not_found(user, other_user, dataset):
+    theirs = stored_model(other_user.id, stored_dataset(other_user.id))
+    with pytest.raises(NotFound):
+        request(user, dataset, model_id=theirs.id)
+
+
+# --- Jobs ----------------------------------------------------------------------------------------------------
+def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_is_told(user, dataset):
+    waiting, running = queued_job(user.id, dataset), running_job(user.id, dataset)
+    assert services.cancel_job(user_id=user.id, job_id=waiting.id).status is JobStatus.CANCELLED
+    told = services.cancel_job(user_id=user.id, job_id=running.id)
+    assert (told.status, told.cancel_requested) == (JobStatus.RUNNING, True)
+
+
+def test_somebody_elses_job_cannot_be_seen_or_cancelled(user, other_user, dataset):
+    job = queued_job(user.id, dataset)
+    with pytest.raises(NotFound):
+        services.get_job(user_id=other_user.id, job_id=job.id)
+    with pytest.raises(NotFound):
+        services.cancel_job(user_id=other_user.id, job_id=job.id)
+    assert services.list_jobs(user_id=other_user.id).items == ()
+
+
+# --- Models --------------------------------------------------------------------------------------------------
+def test_evaluation_and_features_come_from_the_blobs_and_then_from_the_cache(user, dataset):
+    model = stored_model(user.id, dataset)
+    assert services.model_evaluation(model=model, version=1) == EVALUATION
+    (feature,) = services.model_features(model=model, version=1)
+    assert feature.name == "legs"
+    get_blobs().delete_model(user_id=user.id, model_id=model.id)
+    assert services.model_evaluation(model=model, version=1) == EVALUATION
+    assert services.model_features(model=model, version=1) == (feature,)
+
+
+def test_a_version_that_does_not_exist_is_not_found(user, dataset):
+    model = stored_model(user.id, dataset)
+    for ask in (services.model_evaluation, services.model_features, services.stream_model):
+        with pytest.raises(NotFound):
+            ask(model=model, version=2)
+
+
+def test_the_zip_is_streamed_and_a_missing_one_is_said_before_the_first_byte(user, dataset):
+    model = stored_model(user.id, dataset)
+    assert b"".join(services.stream_model(model=model, version=1)) == b"PK not a predictor"
+    get_blobs().delete_model(user_id=user.id, model_id=model.id)
+    with pytest.raises(BlobMissing):
+        services.stream_model(model=model, version=1)
+
+
+def test_renaming(user, other_user, dataset):
+    model = stored_model(user.id, dataset)
+    assert services.rename_model(user_id=user.id, model_id=model.id, name="  Zoo \n 2 ").name == "Zoo 2"
+    for name in ("", "   ", "x" * 121):
+        with pytest.raises(InvalidInput):
+            services.rename_model(user_id=user.id, model_id=model.id, name=name)
+    with pytest.raises(NotFound):
+        services.rename_model(user_id=other_user.id, model_id=model.id, name="Mine")
+
+
+def test_deleting_removes_blobs_metadata_and_count_and_cancels_retrainings(user, dataset, stack):
+    model, other = stored_model(user.id, dataset), stored_model(user.id, dataset)
+    retraining = request(user, dataset, model_id=model.id)
+    gone, removed = services.delete_model(user_id=user.id, model_id=model.id)
+    assert gone.id == model.id
+    assert (removed.count, removed.remaining) == (3, 0)
+    assert [name.split("/")[1] for name in model_blobs(stack)] == [other.id] * 3
+    assert services.get_job(user_id=user.id, job_id=retraining.id).status is JobStatus.CANCELLED
+    assert datasets.totals_of(user_id=user.id).models_count == 1
+    with pytest.raises(NotFound):
+        services.get_model(user_id=user.id, model_id=model.id)
+    with pytest.raises(NotFound):
+        services.delete_model(user_id=user.id, model_id=model.id)
+
+
+def test_a_deletion_that_was_interrupted_can_be_finished(user, dataset, stack):
+    from models_app import repository
+
+    model = stored_model(user.id, dataset)
+    repository.mark_deleting(model_id=model.id, user_id=user.id)
+    with pytest.raises(NotFound):
+        services.get_model(user_id=user.id, model_id=model.id)
+    assert services.delete_model(user_id=user.id, model_id=model.id)[1].count == 3
+    assert datasets.totals_of(user_id=user.id).models_count == 0
+
+
+def test_somebody_elses_model_cannot_be_seen_or_deleted(user, other_user, dataset, stack):
+    model = stored_model(user.id, dataset)
+    with pytest.raises(NotFound):
+        services.get_model(user_id=other_user.id, model_id=model.id)
+    with pytest.raises(NotFound):
+        services.delete_model(user_id=other_user.id, model_id=model.id)
+    assert services.list_models(user_id=other_user.id).items == ()
+    assert len(model_blobs(stack)) == 3
+
+
+def test_closing_an_account_takes_its_models_and_jobs_along(user, other_user, dataset, stack):
+    from accounts.closing import close_account
+
+    stored_model(user.id, dataset)
+    queued_job(user.id, dataset)
+    kept = stored_model(other_user.id, stored_dataset(other_user.id))
+    close_account(user)
+    assert {name.split("/")[1] for name in model_blobs(stack)} == {kept.id}
+    assert jobs_repository.recent(user_id=str(kept.user_id))
+    assert get_database()["jobs"].count_documents({}) == 1

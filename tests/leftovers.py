@@ -1,0 +1,27 @@
+"""What a failed operation may have left, looked for behind the application's back."""
+
+import tempfile
+from pathlib import Path
+
+from storage.mongo import get_database
+from tests.services import blob_service
+
+
+def dataset_blobs(stack) -> list[str]:
+    with blob_service() as service:
+        return [blob.name for blob in service.get_container_client(stack.datasets_container).list_blobs()]
+
+
+def dataset_rows() -> list[dict]:
+    return list(get_database()["datasets"].find())
+
+
+def temporary_files() -> list[str]:
+    return sorted(path.name for path in Path(tempfile.gettempdir()).iterdir())
+
+
+def assert_no_dataset_left(stack, *, temporary: list[str] | None = None) -> None:
+    """No blob, no metadata, and nothing in the temporary directory that was not there before."""
+    assert dataset_blobs(stack) == []
+    assert dataset_rows() == []
+    assert temporary_files() == (temporary or [])

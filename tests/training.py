@@ -1,0 +1,109 @@
+"""Trainings that take seconds, and a look behind the application's back at what one leaves."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models_app import jobs_repository
+from models_app.processes import MARK
+from models_app.records import Job
+from storage.mongo import get_database
+from tests.services import blob_service
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = "import django; django.setup(); from models_app.worker import run_job; print(run_job('{job_id}'))"
+
+
+def use_one_family(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boosted trees only, here and in the training's process."""
+    monkeypatch.setenv("TRAINING_FAMILIES", "GBM")
+    settings.TRAINING_FAMILIES = ["GBM"]
+
+
+def start_worker(job_id: str, **environment: str) -> "subprocess.Popen[bytes]":
+    """A worker in a process of its own, as the queue has it, so that it can be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", WORK.format(job_id=job_id)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def wait_for(job_id: str, condition: Callable[[Job], bool], *, seconds: float = 90.0) -> Job:
+    """The job as soon as it meets ``condition``."""
+    give_up = time.monotonic() + seconds
+    while True:
+        job = jobs_repository.get(job_id=job_id)
+        assert job is not None
+        if condition(job):
+            return job
+        assert time.monotonic() < give_up, f"{job.status}: {job.stage}"
+        time.sleep(0.005)
+
+
+def processes_of(job: Job) -> list[psutil.Process]:
+    """Every process of the job's training, wherever it went."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK, "").startswith(f"{job.id}:"):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def child_of(job: Job) -> psutil.Process:
+    """The training's process."""
+    return next(process for process in processes_of(job) if "trainjob" in process.cmdline())
+
+
+def model_blobs(stack) -> list[str]:
+    with blob_service() as service:
+        return sorted(blob.name for blob in service.get_container_client(stack.models_container).list_blobs())
+
+
+def workspaces() -> list[str]:
+    return sorted(path.name for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith("model_"))
+
+
+def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
+    """No process, no workspace, no blob, no model, no count of a training that made no model."""
+    give_up = time.monotonic() + seconds
+    while processes_of(job) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert processes_of(job) == []
+    assert workspaces() == []
+    assert model_blobs(stack) == []
+    assert list(get_database()["models"].find()) == []
+    assert _models_counted(job.user_id) == 0
+
+
+def assert_one_model(stack, job: Job) -> None:
+    """Exactly the three blobs of one version, one model, one count; nothing else."""
+    prefix = f"{job.user_id}/{job.model_id}"
+    names = [
+        f"{prefix}/{stem}-v{job.version}.{ext}"
+        for stem, ext in (("model", "zip"), ("evaluation", "json"), ("schema", "json"))
+    ]
+    assert model_blobs(stack) == sorted(names)
+    (model,) = get_database()["models"].find()
+    assert str(model["_id"]) == job.model_id
+    assert [version["version"] for version in model["versions"]] == [job.version]
+    assert _models_counted(job.user_id) == 1
+    assert processes_of(job) == []
+    assert workspaces() == []
+
+
+def _models_counted(user_id: str) -> int:
+    counted = {str(each["_id"]): each["models_count"] for each in get_database()["users"].find()}
+    return counted.get(user_id, 0)

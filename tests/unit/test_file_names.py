@@ -1,0 +1,73 @@
+"""Names of uploaded files: safe for a blob path, readable for people."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets.file_names import SHOWN_LENGTH, STEM_LENGTH, clean_name, names_for
+from smartml.errors import InvalidInput
+
+
+@pytest.mark.parametrize(
+    ("original", "shown", "blob"),
+    [
+        ("housing.csv", "housing", "housing.csv"),
+        ("Sales 2024.TSV", "Sales 2024", "Sales_2024.csv"),
+        ("notes.txt", "notes", "notes.csv"),
+        ("../../etc/passwd.csv", "passwd", "passwd.csv"),
+        ("..\\..\\windows\\system.csv", "system", "system.csv"),
+        ("C:\\data\\été.csv", "été", "ete.csv"),
+        ("🏠 Preise.csv", "🏠 Preise", "Preise.csv"),
+        ("🏠.csv", "🏠", "dataset.csv"),
+        ("数据.csv", "数据", "dataset.csv"),
+        (".csv", "dataset", "dataset.csv"),
+        ("....csv", "...", "dataset.csv"),
+        ("a.b.csv", "a.b", "a.b.csv"),
+        ("-rf.csv", "-rf", "rf.csv"),
+        ("two\nlines\x00.csv", "two lines", "two_lines.csv"),
+        ("right\u202eto left.csv", "right to left", "rightto_left.csv"),
+        ("e\u0301.csv", "é", "e.csv"),
+    ],
+)
+def test_both_names_are_made_from_the_last_part_of_the_path(original, shown, blob):
+    names = names_for(original)
+
+    assert (names.shown, names.blob) == (shown, blob)
+
+
+@pytest.mark.parametrize(
+    ("original", "sentence"),
+    [
+        ("data.csv.gz", "Compressed files are not read yet"),
+        ("data.zip", "Compressed files are not read yet"),
+        ("data.xlsx", "Workbooks are not read"),
+        ("photo.png", "Only .csv, .tsv and .txt files are read"),
+        ("housing", "Only .csv, .tsv and .txt files are read"),
+        ("", "Only .csv, .tsv and .txt files are read"),
+    ],
+)
+def test_other_kinds_of_file_are_refused_at_the_field(original, sentence):
+    with pytest.raises(InvalidInput, match=re.escape(sentence)) as refusal:
+        names_for(original)
+
+    assert refusal.value.fields["file"].startswith(sentence)
+
+
+def test_long_names_are_cut():
+    names = names_for("long " * 200 + ".csv")
+
+    assert len(names.shown) <= SHOWN_LENGTH
+    assert len(names.blob) <= STEM_LENGTH + len(".csv")
+    assert names.blob.endswith(".csv")
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_a_safe_blob_name_and_a_readable_one(text):
+    names = names_for(f"{text}.csv")
+
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv", names.blob)
+    assert names.shown
+    assert "\n" not in names.shown
+    assert clean_name(names.shown) == names.shown

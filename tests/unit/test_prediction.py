@@ -1,0 +1,237 @@
+"""The feature schema, and what a row is told about itself."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from ml.prediction import Feature, check_row, feature_schema, to_frame, used_features
+from ml.problem import ProblemType
+from smartml.errors import InvalidInput
+from tests.unit.ml_samples import cancer, fit
+
+FRAME = pd.DataFrame(
+    {
+        "age": pd.Series([20, 30, 41, 30], dtype="int64"),
+        "fare": [7.5, None, 80.25, 8.0],
+        "port": ["Southampton", "Cherbourg", "Southampton", None],
+        "alone": [True, True, False, True],
+        "joined": pd.to_datetime(["2020-01-01", "2021-06-15", "2024-02-29", None]),
+        "seen": pd.to_datetime(["2020-01-01 10:00", "2021-06-15 11:30", "2024-02-29 00:00", "2022-01-01 00:00"]),
+        "note": ["a few words", "others", "more of them", "last"],
+        "y": [0, 1, 0, 1],
+    }
+)
+TYPES = {
+    "age": "integer",
+    "fare": "numeric",
+    "port": "category",
+    "alone": "boolean",
+    "joined": "date",
+    "seen": "date",
+    "note": "text",
+    "y": "integer",
+}
+SCHEMA = feature_schema(FRAME, target="y", columns_types=TYPES)
+ROW = {
+    "age": "33",
+    "fare": "10.5",
+    "port": "Cherbourg",
+    "alone": "no",
+    "joined": "2022-03-04",
+    "seen": "2022-03-04T05:06",
+    "note": "hello",
+}
+
+
+def by_name(schema=SCHEMA):
+    return {feature.name: feature for feature in schema}
+
+
+class TestFeatureSchema:
+    def test_the_target_is_not_a_feature(self):
+        assert [feature.name for feature in SCHEMA] == ["age", "fare", "port", "alone", "joined", "seen", "note"]
+
+    def test_whole_numbers(self):
+        age = by_name()["age"]
+        assert (age.kind, age.type, age.is_whole) == ("number", "integer", True)
+        assert (age.minimum, age.maximum, age.default) == (20, 41, 30)
+        assert isinstance(age.default, int)
+
+    def test_numbers_with_gaps(self):
+        fare = by_name()["fare"]
+        assert (fare.minimum, fare.maximum, fare.default, fare.missing_share) == (7.5, 80.25, 8.0, 0.25)
+        assert not fare.is_whole
+
+    def test_categories_by_frequency(self):
+        port = by_name()["port"]
+        assert port.categories == ("Southampton", "Cherbourg")
+        assert port.categories_complete
+        assert port.default == "Southampton"
+
+    def test_only_the_fifty_most_frequent_categories_are_kept(self):
+        values = [f"c{n:02}" for n in range(60) for _ in range(60 - n)]
+        (feature,) = feature_schema(pd.DataFrame({"c": values}), target="y", columns_types={"c": "category"})
+        assert feature.categories == tuple(f"c{n:02}" for n in range(50))
+        assert not feature.categories_complete
+
+    def test_booleans_dates_and_text(self):
+        found = by_name()
+        assert (found["alone"].kind, found["alone"].default) == ("boolean", True)
+        assert (found["joined"].minimum, found["joined"].maximum) == ("2020-01-01", "2024-02-29")
+        assert (found["joined"].default, found["seen"].minimum) == ("2021-06-15", "2020-01-01T10:00:00")
+        assert (found["note"].kind, found["note"].default, found["note"].categories) == ("text", None, ())
+
+    def test_columns_without_a_value(self):
+        frame = pd.DataFrame({"number": pd.Series([None] * 3, dtype="float64"), "word": pd.Series([None] * 3)})
+        number, word = feature_schema(frame, target="y", columns_types={"number": "numeric", "word": "category"})
+        assert (number.default, number.missing_share) == (None, 1.0)
+        assert (word.default, word.categories) == (None, ())
+
+    def test_infinity_is_not_a_bound(self):
+        frame = pd.DataFrame({"x": [1.0, math.inf, -math.inf, 3.0]})
+        (feature,) = feature_schema(frame, target="y", columns_types={"x": "numeric"})
+        assert (feature.minimum, feature.maximum) == (1.0, 3.0)
+
+    def test_it_goes_through_json_unchanged(self):
+        for feature in SCHEMA:
+            text = json.dumps(feature.as_dict(), allow_nan=False)
+            assert Feature.from_dict(json.loads(text)) == feature
+
+    @pytest.mark.slow
+    def test_columns_the_predictor_does_not_use_are_left_out(self, tmp_path):
+        frame = cancer().assign(constant=1, empty=None)
+        predictor = fit(frame, "outcome", ProblemType.BINARY, tmp_path / "p").predictor
+        used = used_features(predictor)
+        assert set(used) == {"mean radius", "mean texture", "mean smoothness"}
+        schema = feature_schema(frame, target="outcome", columns_types={}, used=used)
+        assert tuple(feature.name for feature in schema) == used
+
+
+class TestCheckRow:
+    def test_a_good_row_is_coerced_without_findings(self):
+        row, findings = check_row(SCHEMA, ROW)
+        assert row == {
+            "age": 33,
+            "fare": 10.5,
+            "port": "Cherbourg",
+            "alone": False,
+            "joined": "2022-03-04T00:00:00",
+            "seen": "2022-03-04T05:06:00",
+            "note": "hello",
+        }
+        assert findings == ()
+        assert json.dumps(row, allow_nan=False)
+
+    def test_values_of_json_are_taken_as_they_are(self):
+        row, findings = check_row(SCHEMA, {**ROW, "age": 33, "fare": 10.5, "alone": False})
+        assert (row["age"], row["fare"], row["alone"]) == (33, 10.5, False)
+        assert findings == ()
+
+    @pytest.mark.parametrize(("value", "word"), [("YES", "yes"), (True, "yes"), ("0", "no"), (False, "no")])
+    def test_a_boolean_is_said_in_the_columns_own_words(self, value, word):
+        frame = pd.DataFrame({"member": ["yes", "no", "no"]})
+        schema = feature_schema(frame, target="y", columns_types={"member": "boolean"})
+        assert check_row(schema, {"member": value}) == ({"member": word}, ())
+        with pytest.raises(InvalidInput):
+            check_row(schema, {"member": "perhaps"})
+
+    @pytest.mark.parametrize("value", ["", " NA ", "null", "-", None, float("nan")])
+    def test_what_counts_as_missing_in_a_file_is_missing_here(self, value):
+        assert check_row(SCHEMA, {**ROW, "fare": value}) == ({**check_row(SCHEMA, ROW)[0], "fare": None}, ())
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            ("age", "thirty", "not a number"),
+            ("fare", "3,5", "not a number"),
+            ("fare", "infinity", "not a number the model can use"),
+            ("fare", "1e999", "not a number the model can use"),
+            ("age", "9" * 30, "not a number the model can use"),
+            ("alone", "perhaps", "neither yes nor no"),
+            ("joined", "31.03.2026", "not a date"),
+            ("joined", "0001-01-01", "not a date the model can use"),
+        ],
+    )
+    def test_wrong_types_are_named_at_their_field(self, field, value, message):
+        with pytest.raises(InvalidInput) as refused:
+            check_row(SCHEMA, {**ROW, field: value})
+        assert list(refused.value.fields) == [field]
+        assert message in refused.value.fields[field]
+
+    def test_all_wrong_fields_are_named_at_once(self):
+        with pytest.raises(InvalidInput) as refused:
+            check_row(SCHEMA, {**ROW, "age": "x", "alone": "x" * 500})
+        assert set(refused.value.fields) == {"age", "alone"}
+        assert len(refused.value.fields["alone"]) < 100
+
+    def test_a_gap_stays_where_training_rows_had_gaps(self):
+        row, findings = check_row(SCHEMA, {**ROW, "fare": " ", "port": ""})
+        assert (row["fare"], row["port"]) == (None, None)
+        assert findings == ()
+
+    def test_a_gap_where_there_never_was_one_gets_the_usual_value_and_is_said(self):
+        row, (finding,) = check_row(SCHEMA, {**ROW, "age": ""})
+        assert row["age"] == 30
+        assert (finding.field, finding.kind) == ("age", "missing")
+        assert "30" in finding.message
+
+    def test_an_absent_field_is_said_even_where_gaps_are_known(self):
+        values = {name: value for name, value in ROW.items() if name != "fare"}
+        row, (finding,) = check_row(SCHEMA, values)
+        assert row["fare"] is None
+        assert (finding.field, finding.kind) == ("fare", "missing")
+
+    def test_an_empty_row_is_answered(self):
+        row, findings = check_row(SCHEMA, {})
+        assert set(row) == set(ROW)
+        assert {finding.field for finding in findings} == set(ROW)
+
+    def test_a_misspelt_field_is_said_with_the_nearest(self):
+        values = {("fair" if name == "fare" else name): value for name, value in ROW.items()}
+        _, findings = check_row(SCHEMA, values)
+        unknown = next(finding for finding in findings if finding.kind == "unknown")
+        assert unknown.field == "fair"
+        assert 'Did you mean "fare"?' in unknown.message
+
+    def test_an_unseen_category_is_said_with_the_nearest(self):
+        row, (finding,) = check_row(SCHEMA, {**ROW, "port": "southampton"})
+        assert row["port"] == "southampton"
+        assert finding.kind == "unseen_category"
+        assert 'Did you mean "Southampton"?' in finding.message
+
+    def test_nothing_is_unseen_in_an_incomplete_list(self):
+        schema = (Feature(name="c", type="category", kind="category", dtype="object", categories_complete=False),)
+        assert check_row(schema, {"c": "whatever"})[1] == ()
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("age", "19"), ("fare", "80.26"), ("joined", "2030-01-01"), ("seen", "2019-12-31T23:00:00+00:00")],
+    )
+    def test_values_out_of_range_are_said(self, field, value):
+        _, (finding,) = check_row(SCHEMA, {**ROW, field: value})
+        assert (finding.field, finding.kind) == (field, "out_of_range")
+
+    def test_a_fraction_of_a_whole_number_is_rounded_and_said(self):
+        row, (finding,) = check_row(SCHEMA, {**ROW, "age": "33.4"})
+        assert row["age"] == 33
+        assert isinstance(row["age"], int)
+        assert finding.kind == "rounded"
+
+
+class TestToFrame:
+    def test_the_dtypes_are_those_of_the_training_rows(self):
+        row, _ = check_row(SCHEMA, ROW)
+        frame = to_frame(SCHEMA, [row, row])
+        assert frame.dtypes.to_dict() == FRAME.drop(columns="y").dtypes.to_dict()
+        assert frame.loc[1, "joined"] == pd.Timestamp("2022-03-04")
+
+    def test_gaps_widen_the_dtypes_that_cannot_hold_them(self):
+        frame = to_frame(SCHEMA, [dict.fromkeys(ROW)])
+        assert frame.isna().all(axis=None)
+        assert str(frame["age"].dtype) == "float64"
+
+    def test_offsets_become_utc(self):
+        row, _ = check_row(SCHEMA, {**ROW, "seen": "2022-03-04T05:06:00+02:00"})
+        assert to_frame(SCHEMA, [row]).loc[0, "seen"] == pd.Timestamp("2022-03-04 03:06")
