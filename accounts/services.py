@@ -12,14 +12,16 @@ from accounts.models import User
 
 
 def ensure_demo_account(*, email: str, password: str) -> User:
-    """The local stack's account, with this password whatever it was before."""
+    """The local stack's account: a member of staff, with this password whatever it was before."""
     user = User.objects.filter(email__iexact=email).first()
     if user is None:
-        return User.objects.create_user(email, password)
-    if not user.is_active or not user.check_password(password):
-        user.is_active, user.closing_at = True, None
+        return User.objects.create_superuser(email, password)
+    user.is_active = user.is_staff = user.is_superuser = True
+    user.closing_at = None
+    if not user.check_password(password):
+        # Only then: a new hash signs every browser out.
         user.set_password(password)
-        user.save()
+    user.save()
     return user
 
 

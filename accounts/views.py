@@ -1,7 +1,6 @@
 """Signing up, in and out, the account page, and leaving."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -11,9 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.template.defaultfilters import date
 from django.urls import reverse_lazy
-from django.utils import timezone
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -21,8 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import closing, services
 from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
-from smartml.errorpages import render_error
-from smartml.errors import SmartMLError, TooManyRequests
+from smartml.errors import SmartMLError
 from smartml.htmx import UserRequest
 
 logger = logging.getLogger(__name__)
@@ -137,19 +133,3 @@ def delete(request: UserRequest) -> HttpResponse:
     else:
         messages.success(request, "Your account and everything in it is deleted.")
     return redirect("accounts:sign_in")
-
-
-def locked_out(
-    request: HttpRequest, response: HttpResponse | None = None, credentials: Mapping[str, object] | None = None
-) -> HttpResponse:
-    """Too many wrong passwords from one place for one address, whether or not it has an account."""
-    until = services.locked_until(request)
-    answer = render_error(
-        request,
-        TooManyRequests(
-            "There were too many attempts to sign in with this e-mail address.",
-            hint=f"Try again after {date(until, 'H:i')} UTC, or reset your password.",
-        ),
-    )
-    answer["Retry-After"] = str(int((until - timezone.now()).total_seconds()) + 1)
-    return answer

@@ -3,7 +3,6 @@
 from datasets import previews, services
 from datasets.forms import TargetForm
 from datasets.records import Dataset
-from ml.profiling import EXACT_DISTINCT_ROWS
 from ml.tables import Preview
 from smartml.errors import BlobMissing, InvalidInput, ServiceUnavailable
 
@@ -47,7 +46,6 @@ def schema_context(dataset: Dataset) -> dict[str, object]:
     """Every column, and the lines that are left out; reads the whole file unless that is cached."""
     return {
         "dataset": dataset,
-        "approximate": dataset.row_count > EXACT_DISTINCT_ROWS,
         "schema": services.schema_of(dataset=dataset),
         "left_out": _left_out(dataset.bad_row_count, previews.bad_lines(dataset=dataset)),
     }

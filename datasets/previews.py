@@ -22,6 +22,8 @@ SHOWN_ROWS: Final = 20
 # The later ones only for a header row that is longer than the one before; no record may be longer than the last.
 _HEAD_BYTES: Final = (SNIFF_BYTES, 4 * 2**20, MAX_RECORD_BYTES + 1)
 _KEEP_SECONDS: Final = 3600
+# How long a reader that died stands in the way of the next one, where the cache outlives it.
+_READING_SECONDS: Final = 900
 _KINDS: Final = ("rows", "schema", "bad_lines")
 
 
@@ -64,6 +66,18 @@ def known_schema(*, dataset: Dataset) -> tuple[ColumnSchema, ...] | None:
     """The full schema when it has been made already."""
     known: tuple[ColumnSchema, ...] | None = cache.get(_key(dataset, "schema"))
     return known
+
+
+@contextmanager
+def sole_reader(*, dataset: Dataset) -> Iterator[bool]:
+    """Whether no other request is reading the whole file just now: reloading a page must not read it once more."""
+    key = _key(dataset, "reading")
+    sole = cache.add(key, 1, _READING_SECONDS)
+    try:
+        yield sole
+    finally:
+        if sole:
+            cache.delete(key)
 
 
 def schema_of(*, dataset: Dataset) -> tuple[ColumnSchema, ...]:

@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from datasets import presenters, services
+from datasets import presenters, previews, services
 from datasets.forms import ListForm, RenameForm, TargetForm, UploadForm
 from datasets.ingest import conflict_with, refuse_size
 from datasets.records import Dataset, DatasetStatus
@@ -118,9 +118,12 @@ def detail(request: UserRequest, dataset_id: str) -> HttpResponse:
 def schema(request: UserRequest, dataset_id: str) -> HttpResponse:
     """Every column of the whole file."""
     dataset = services.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
-    context = presenters.schema_context(dataset)
-    template = "datasets/_schema.html" if wants_fragment(request) else "datasets/schema.html"
-    return render(request, template, context)
+    with previews.sole_reader(dataset=dataset) as sole:
+        if sole or previews.known_schema(dataset=dataset) is not None:
+            context = presenters.schema_context(dataset) | {"template": "datasets/_schema.html"}
+        else:
+            context = {"dataset": dataset, "waiting": True, "template": "datasets/_schema_pending.html"}
+    return render(request, str(context["template"]) if wants_fragment(request) else "datasets/schema.html", context)
 
 
 @login_required
@@ -185,5 +188,6 @@ def delete(request: UserRequest, dataset_id: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "datasets/delete.html", {"dataset": dataset})
     removed = services.delete_dataset(user_id=request.user.id, dataset_id=dataset_id)
-    template = "datasets/_deleted.html" if wants_fragment(request) else "datasets/deleted.html"
-    return render(request, template, {"dataset": dataset, "removed": removed})
+    in_place = wants_fragment(request)
+    template = "datasets/_deleted.html" if in_place else "datasets/deleted.html"
+    return render(request, template, {"dataset": dataset, "removed": removed, "in_place": in_place})

@@ -1,4 +1,4 @@
-"""What AutoGluon calls during a fit. Imports AutoGluon: only ``ml.training`` may import this, inside ``fit``."""
+"""What AutoGluon calls during a fit, and how that becomes events."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from autogluon.core.callbacks import AbstractCallback
 
-if TYPE_CHECKING:
-    from ml.training import FitEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitEvent:
+    """Something that happened during a fit.
+
+    ``val_score``: higher is better (AutoGluon's sign: an error is negative). ``fit_seconds`` is wall time.
+    ``model_finished`` without a ``val_score`` means that this model failed and the fit went on without it.
+    """
+
+    kind: Literal["started", "model_started", "model_finished", "fit_finished"]
+    metric: str
+    model: str | None = None
+    val_score: float | None = None
+    fit_seconds: float | None = None
+
 
 # AutoGluon pickles its callbacks with the trainer after every model. The live handles therefore stay here, and
 # the callback carries only a key to them.
@@ -62,14 +74,10 @@ class Listener:
         self._running = None
 
     def model_started(self, model: str) -> bool:
-        from ml.training import FitEvent
-
         self._running = (model, time.monotonic())
         return self.tell(FitEvent(kind="model_started", metric=self.metric, model=model))
 
     def model_finished(self, trained: list[str], failures: Mapping[str, Any], score_of: _ScoreOf) -> bool:
-        from ml.training import FitEvent
-
         if self._running is None:
             return self._raised is None
         name, started = self._running
@@ -91,20 +99,31 @@ class Listener:
         return goes_on
 
 
-class ProgressCallback(AbstractCallback):  # type: ignore[misc]
-    """Turns AutoGluon's calls into events of the listener it holds the key of."""
+class ProgressCallback:
+    """Turns AutoGluon's calls into events of the listener it holds the key of.
+
+    AutoGluon asks for an ``AbstractCallback``; ``create`` registers this class as one, because inheriting would
+    import AutoGluon with this module.
+    """
 
     def __init__(self, token: str) -> None:
-        super().__init__()
         self.token = token
 
-    def before_trainer_fit(self, trainer: Any, **kwargs: Any) -> None:
-        from ml.training import FitEvent
+    @classmethod
+    def create(cls, token: str) -> ProgressCallback:
+        from autogluon.core.callbacks import AbstractCallback
 
+        AbstractCallback.register(cls)
+        return cls(token)
+
+    def before_trainer_fit(self, trainer: Any, **kwargs: Any) -> None:
         if listener := _listeners.get(self.token):
             listener.tell(FitEvent(kind="started", metric=listener.metric))
 
-    def _before_model_fit(
+    def after_trainer_fit(self, trainer: Any) -> None:
+        """The end is told by ``fit`` itself, which knows the best model."""
+
+    def before_model_fit(
         self, trainer: Any, model: Any, time_limit: float | None = None, stack_name: str = "core", level: int = 1
     ) -> tuple[bool, bool]:
         listener = _listeners.get(self.token)
@@ -115,7 +134,7 @@ class ProgressCallback(AbstractCallback):  # type: ignore[misc]
             return False, False
         return not listener.model_started(model.name), False
 
-    def _after_model_fit(
+    def after_model_fit(
         self, trainer: Any, model_names: list[str], stack_name: str = "core", level: int = 1
     ) -> bool:
         listener = _listeners.get(self.token)

@@ -39,7 +39,8 @@ COLUMN_TYPES = tuple(str(kind) for kind in ColumnType)
 # Blanks that are trimmed; other white space (a no-break space) is content.
 BLANKS = " \t\r\n"
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-# In every case, so that a look-up needs no folding, neither here nor in SQL.
+LONGEST_MISSING = max(map(len, MISSING))
+# In every case, so that a look-up needs no folding.
 MISSING_SPELLINGS = frozenset(
     "".join(letters) for word in MISSING for letters in product(*((letter, letter.upper()) for letter in word))
 )

@@ -5,13 +5,15 @@ a float in the last row is seen and "00123" keeps its zeros.
 """
 
 import difflib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.column_types import ColumnFacts, ColumnType, decide_type, facts_of, is_missing
+from ml.column_types import BOOLEAN_PAIRS, ColumnFacts, ColumnType, decide_type, facts_of, is_missing
 from ml.scan import (
+    Table,
     is_boolean_sql,
     is_date_sql,
     is_integer_sql,
@@ -23,11 +25,15 @@ from ml.scan import (
 from smartml.errors import InvalidTarget
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
 
-# Up to here distinct values are counted one by one; beyond, a sketch estimates them (within a few per cent).
-EXACT_DISTINCT_ROWS = 200_000
+# In files up to this size distinct values are counted one by one, some columns at a time as it takes memory; in
+# larger ones, and in very wide ones, a sketch estimates them, within a few per cent.
+EXACT_DISTINCT_BYTES = 32 << 20
+_EXACT_WIDTH = 200
+_EXACT_COLUMNS = 8
+# An estimate this near the number of values is taken for "all different".
+_NEARLY_ALL = 0.9
 CLASSES_KEPT = 1000
 _EXAMPLE_LENGTH = 100
 # Wide tables are scanned in parts: the state of a thousand columns' aggregates would not fit the memory limit.
@@ -36,7 +42,7 @@ _COLUMNS_PER_SCAN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnSchema:
-    """One column of the whole table. ``unique`` is exact up to EXACT_DISTINCT_ROWS rows, an estimate beyond.
+    """One column of the whole table. ``unique`` is exact in files up to EXACT_DISTINCT_BYTES, else an estimate.
 
     ``minimum`` and ``maximum`` are given for numbers and dates, as text that keeps every digit of an integer.
     """
@@ -62,10 +68,10 @@ class ColumnSchema:
 class TargetSummary:
     """What deciding on a problem type needs. ``rows`` counts all rows, ``missing`` those without a target.
 
-    ``distinct`` is exact up to EXACT_DISTINCT_ROWS rows or CLASSES_KEPT values, an estimate beyond. ``classes`` are
-    the values with their exact counts, the most frequent first; with more than CLASSES_KEPT values, only so many
-    and no ``smallest_class``, which otherwise is the rarest. Numbers that are equal are one class (1 and 1.0), as
-    are booleans that differ in case only. ``has_fractions``: a number that is not whole occurs.
+    ``distinct`` is exact up to CLASSES_KEPT values, and in files up to EXACT_DISTINCT_BYTES; beyond, an estimate.
+    ``classes`` are the values with their exact counts, the most frequent first; with more than CLASSES_KEPT values
+    only so many, if any, and no ``smallest_class``, which otherwise is the rarest. Numbers that are equal are one
+    class (1 and 1.0), as are booleans that differ in case only. ``has_fractions``: one number is not whole.
     """
 
     name: str
@@ -86,12 +92,13 @@ def full_schema(path: Path, *, use_head: bool = True) -> tuple[ColumnSchema, ...
     """
     names, head = read_head(path)
     hopes = [_hope(values) if use_head else _ANYTHING for values in head]
+    exact = path.stat().st_size <= EXACT_DISTINCT_BYTES and len(names) <= _EXACT_WIDTH
     schema: list[ColumnSchema] = []
-    with open_table(path, len(names)) as connection:
-        [(rows,)] = connection.execute("SELECT count(*) FROM clean").fetchall()
+    with open_table(path, len(names)) as table:
+        rows = table.count()
         for start in range(0, len(names), _COLUMNS_PER_SCAN):
             part = range(start, min(start + _COLUMNS_PER_SCAN, len(names)))
-            for index, found in zip(part, _scan(connection, part, hopes, rows), strict=True):
+            for index, found in zip(part, _scan(table, part, hopes, rows, exact=exact), strict=True):
                 example = next((value.strip() for value in head[index] if not is_missing(value)), found.example)
                 schema.append(found.column(names[index], example))
     return tuple(schema)
@@ -140,25 +147,30 @@ def _shown(value: object) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _scan(
-    connection: "duckdb.DuckDBPyConnection", part: range, hopes: Sequence[ColumnFacts], rows: int
-) -> list[_Found]:
+def _scan(table: Table, part: range, hopes: Sequence[ColumnFacts], rows: int, *, exact: bool) -> list[_Found]:
     """Facts, an example and bounds of some columns; only types that ``hopes`` leaves open are tried."""
-    wanted = [_aggregates(f"c{index}", hopes[index], exact=rows <= EXACT_DISTINCT_ROWS) for index in part]
+    wanted = [_aggregates(f"c{index}", hopes[index]) for index in part]
     flat = ", ".join(expression for aggregates in wanted for expression in aggregates.values())
-    cursor = connection.execute(f"SELECT {flat} FROM clean")  # noqa: S608 - expressions of ours
-    [row] = cursor.fetchall()
+    [row] = table.select(flat, part).fetchall()
     values = iter(row)
+    distinct: list[int | None] = [None] * len(part)
+    if all(hopes[index].present + hopes[index].missing == rows for index in part):
+        distinct = [hopes[index].distinct for index in part]  # the head was all there is
+    elif exact:
+        distinct = [*_count_distinct(table, part)]
     found = []
-    for aggregates in wanted:
-        got = {key: next(values) for key in aggregates}
+    for aggregates, counted in zip(wanted, distinct, strict=True):
+        got = defaultdict[str, Any](lambda: None, {key: next(values) for key in aggregates})
+        if counted is None:
+            estimate, present = got["distinct"], got["present"]
+            counted = present if estimate >= _NEARLY_ALL * present else estimate
         facts = ColumnFacts(
             present=got["present"],
             missing=rows - got["present"],
-            distinct=min(got["distinct"], got["present"]),
+            distinct=counted,
             all_integer=bool(got["numeric"]) and bool(got["integer"]),
             all_numeric=bool(got["numeric"]),
-            all_boolean=bool(got["boolean_0"]) or bool(got["boolean_1"]),
+            all_boolean=any(got[f"boolean_{pair}"] for pair in range(len(BOOLEAN_PAIRS))),
             all_date=bool(got["date"]) and not got["numeric"],
             one_word=bool(got["one_word"]),
         )
@@ -171,33 +183,39 @@ def _scan(
     return found
 
 
-def _aggregates(column: str, hope: ColumnFacts, *, exact: bool) -> dict[str, str]:
+def _count_distinct(table: Table, part: range) -> list[int]:
+    counts: list[int] = []
+    for start in range(part.start, part.stop, _EXACT_COLUMNS):
+        columns = range(start, min(start + _EXACT_COLUMNS, part.stop))
+        counted = ", ".join(f"count(DISTINCT c{index})" for index in columns)
+        counts += table.select(counted, columns).fetchall()[0]
+    return counts
+
+
+def _aggregates(column: str, hope: ColumnFacts) -> dict[str, str]:
     integer, number = f"TRY_CAST({column} AS BIGINT)", f"TRY_CAST({column} AS DOUBLE)"
     date = f"TRY_CAST({column} AS TIMESTAMP)::VARCHAR"
 
-    def where(condition: bool, expression: str) -> str:
-        return expression if condition else "NULL"
+    def every(test: str) -> str:
+        return f"bool_and({test}) FILTER (WHERE {column} IS NOT NULL)"
 
-    def every(condition: bool, test: str) -> str:
-        return where(condition, f"bool_and({test}) FILTER (WHERE {column} IS NOT NULL)")
-
-    return {
-        "present": f"count({column})",
-        "distinct": f"count(DISTINCT {column})" if exact else f"approx_count_distinct({column})",
-        "numeric": every(hope.all_numeric, is_numeric_sql(column)),
-        "integer": every(hope.all_integer, is_integer_sql(column)),
-        "boolean_0": every(hope.all_boolean, is_boolean_sql(column, 0)),
-        "boolean_1": every(hope.all_boolean, is_boolean_sql(column, 1)),
-        "date": every(hope.all_date, is_date_sql(column)),
-        "one_word": every(hope.one_word, is_one_word_sql(column)),
-        "low_integer": where(hope.all_integer, f"min({integer})"),
-        "high_integer": where(hope.all_integer, f"max({integer})"),
-        "low_number": where(hope.all_numeric, f"min({number})"),
-        "high_number": where(hope.all_numeric, f"max({number})"),
-        "low_date": where(hope.all_date, f"min({date})"),
-        "high_date": where(hope.all_date, f"max({date})"),
-        "example": where(hope.present == 0, f"any_value({column})"),
-    }
+    wanted = {"present": f"count({column})", "distinct": f"approx_count_distinct({column})"}
+    if hope.all_numeric:
+        wanted["numeric"] = every(is_numeric_sql(column))
+        wanted |= {"low_number": f"min({number})", "high_number": f"max({number})"}
+    if hope.all_integer:
+        wanted["integer"] = every(is_integer_sql(column))
+        wanted |= {"low_integer": f"min({integer})", "high_integer": f"max({integer})"}
+    if hope.all_boolean:
+        wanted |= {f"boolean_{pair}": every(is_boolean_sql(column, pair)) for pair in range(len(BOOLEAN_PAIRS))}
+    if hope.all_date:
+        wanted["date"] = every(is_date_sql(column))
+        wanted |= {"low_date": f"min({date})", "high_date": f"max({date})"}
+    if hope.one_word:
+        wanted["one_word"] = every(is_one_word_sql(column))
+    if hope.present == 0:
+        wanted["example"] = f"any_value({column})"
+    return wanted
 
 
 def nearest_name(name: str, names: Sequence[str]) -> str | None:
@@ -219,9 +237,10 @@ def target_summary(path: Path, column: str) -> TargetSummary:
             f"There is no column `{column}` in this table." + (f" Did you mean `{near}`?" if near else "")
         )
     index = names.index(column)
-    with open_table(path, len(names)) as connection:
-        [(rows,)] = connection.execute("SELECT count(*) FROM clean").fetchall()
-        [found] = _scan(connection, range(index, index + 1), [_hope(values) for values in head], rows)
+    with open_table(path, len(names)) as table:
+        rows = table.count()
+        exact = path.stat().st_size <= EXACT_DISTINCT_BYTES
+        [found] = _scan(table, range(index, index + 1), [_hope(values) for values in head], rows, exact=exact)
         facts, label = found.facts, f"c{index}"
         if facts.all_boolean:
             label = f"lower({label})"
@@ -229,15 +248,15 @@ def target_summary(path: Path, column: str) -> TargetSummary:
             label = f"TRY_CAST({label} AS BIGINT)"
         elif facts.all_numeric:
             label = f"TRY_CAST({label} AS DOUBLE)"
-        fractions = facts.all_numeric and not facts.all_integer and _has_fractions(connection, index)
+        fractions = facts.all_numeric and not facts.all_integer and _has_fractions(table, index)
         # A sketch may be off by some per cent; far beyond the kept classes it does not matter.
         distinct = facts.distinct
         classes: tuple[tuple[str, int], ...] = ()
         if distinct <= 4 * CLASSES_KEPT:
-            counted = connection.execute(
-                "SELECT label, count(*) FROM "  # noqa: S608 - as above
-                f"(SELECT {label} AS label FROM clean WHERE c{index} IS NOT NULL) "
-                "GROUP BY label ORDER BY count(*) DESC, label"
+            counted = table.select(
+                f"{label} AS label, count(*)",
+                [index],
+                then=f"WHERE c{index} IS NOT NULL GROUP BY label ORDER BY count(*) DESC, label",
             ).fetchall()
             distinct = len(counted)
             classes = tuple((_shown(value), count) for value, count in counted)
@@ -253,11 +272,9 @@ def target_summary(path: Path, column: str) -> TargetSummary:
     )
 
 
-def _has_fractions(connection: "duckdb.DuckDBPyConnection", index: int) -> bool:
+def _has_fractions(table: Table, index: int) -> bool:
     number = f"TRY_CAST(c{index} AS DOUBLE)"
-    [(found,)] = connection.execute(
-        f"SELECT coalesce(bool_or({number} <> trunc({number})), false) FROM clean"  # noqa: S608 - as above
-    ).fetchall()
+    [(found,)] = table.select(f"bool_or({number} <> trunc({number}))", [index]).fetchall()
     return bool(found)
 
 
@@ -268,9 +285,9 @@ def read_frame(path: Path, schema: Sequence[ColumnSchema]) -> "pd.DataFrame":
     ``date`` datetime64. The rest is object: text with None for missing; booleans are the words of the file in
     lower case, so that "yes"/"no" stays what people see, and not 1/0.
     """
-    with open_table(path, len(schema), memory_limit=_FRAME_MEMORY_LIMIT) as connection:
+    with open_table(path, len(schema), memory_limit=_FRAME_MEMORY_LIMIT) as table:
         selected = ", ".join(_frame_column(f"c{index}", column) for index, column in enumerate(schema))
-        frame = connection.execute(f"SELECT {selected} FROM clean").df()  # noqa: S608 - as above
+        frame: pd.DataFrame = table.select(selected, range(len(schema))).df()
     frame.columns = [column.name for column in schema]
     return frame
 

@@ -20,7 +20,7 @@ from smartml.errors import InvalidTable
 LF, CR, SPACE, TAB = 0x0A, 0x0D, 0x20, 0x09
 BATCH_BYTES = 1 << 20
 # A record longer than this is an unclosed quote, not data; it bounds memory.
-MAX_RECORD_BYTES = 16 << 20
+MAX_RECORD_BYTES = 4 << 20
 
 Positions = NDArray[np.int64]
 

@@ -1,13 +1,13 @@
 """DuckDB over a normalised CSV file: every column as text, and the type rules of ml.column_types in SQL."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.column_types import BLANKS, BOOLEAN_PAIRS, DATE_PATTERN, MISSING_SPELLINGS, NUMERIC_PATTERN
+from ml.column_types import BLANKS, BOOLEAN_PAIRS, DATE_PATTERN, LONGEST_MISSING, MISSING, NUMERIC_PATTERN
 from ml.records import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "256MB"
 THREADS = 2
+# Quoting makes of a record of other delimiters, such as ";,;,", at most three times as much.
+_LONGEST_LINE = 3 * MAX_RECORD_BYTES + (1 << 20)
 _HEAD_BYTES = 256 << 10
 _HEAD_ROWS = 10_000
 
@@ -34,11 +36,29 @@ def read_head(path: Path) -> tuple[tuple[str, ...], list[list[str]]]:
     return names, [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in names]
 
 
+class Table:
+    """A normalised file in DuckDB; its columns are c0, c1 …, so that the file's own names never enter SQL."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+
+    def select(self, what: str, columns: Iterable[int], *, then: str = "") -> "duckdb.DuckDBPyConnection":
+        """SELECT over some columns: all text, trimmed, NULL when missing. ``then`` follows, such as a GROUP BY."""
+        numbers = list(columns)
+        trimmed = ", ".join(f"{_trimmed(f'c{number}')} AS c{number}" for number in numbers)
+        cleaned = ", ".join(f"{_without_missing(f'c{number}')} AS c{number}" for number in numbers)
+        return self._connection.execute(
+            f"SELECT {what} FROM (SELECT {cleaned} FROM (SELECT {trimmed} FROM raw)) {then}"  # noqa: S608 - all ours
+        )
+
+    def count(self) -> int:
+        [(rows,)] = self._connection.execute("SELECT count(*) FROM raw").fetchall()
+        return int(rows)
+
+
 @contextmanager
-def open_table(
-    path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT
-) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A DuckDB connection with the file as view ``clean``: columns c0, c1 … of text, trimmed, NULL when missing."""
+def open_table(path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT) -> Iterator[Table]:
+    """The file, read anew by every query, within the memory limit."""
     import duckdb
 
     settings: dict[str, Any] = {
@@ -52,15 +72,13 @@ def open_table(
     connection = duckdb.connect(":memory:", config=settings)
     try:
         columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
-        trimmed = ", ".join(f"{_trimmed(f'c{index}')} AS c{index}" for index in range(width))
-        cleaned = ", ".join(f"{_without_missing(f'c{index}')} AS c{index}" for index in range(width))
-        connection.execute(  # the names are ours; a file's own column names never enter SQL
-            f"CREATE VIEW clean AS SELECT {cleaned} FROM (SELECT {trimmed} FROM "  # noqa: S608
-            f"read_csv({quoted(str(path))}, auto_detect = false, header = false, skip = 1, "
-            f"columns = {{{columns}}}, delim = ',', quote = '\"', escape = '\"', new_line = '\\n', "
-            f"nullstr = '', max_line_size = {2 * MAX_RECORD_BYTES}, strict_mode = true))"
+        connection.execute(
+            f"CREATE VIEW raw AS SELECT * FROM read_csv({quoted(str(path))}, auto_detect = false, "  # noqa: S608
+            f"header = false, skip = 1, columns = {{{columns}}}, delim = ',', quote = '\"', escape = '\"', "
+            f"new_line = '\\n', nullstr = '', max_line_size = {_LONGEST_LINE}, buffer_size = {_LONGEST_LINE}, "
+            "strict_mode = true)"
         )
-        yield connection
+        yield Table(connection)
     finally:
         connection.close()
 
@@ -71,7 +89,6 @@ def quoted(text: str) -> str:
 
 
 _BLANKS_SQL = "concat(' ', chr(9), chr(13), chr(10))"
-_MISSING_SQL = ", ".join(quoted(spelling) for spelling in sorted(MISSING_SPELLINGS))
 
 
 def _trimmed(column: str) -> str:
@@ -82,7 +99,14 @@ def _trimmed(column: str) -> str:
 
 
 def _without_missing(column: str) -> str:
-    return f"CASE WHEN {column} IN ({_MISSING_SQL}) THEN NULL ELSE {column} END"
+    # Most values are excused by their first letter or their length. Short lists, as DuckDB makes a join of a long
+    # one, which costs megabytes for each column.
+    words = [", ".join(map(quoted, MISSING[start : start + 4])) for start in range(0, len(MISSING), 4)]
+    missing = " OR ".join(f"lower({column}) IN ({some})" for some in words)
+    return (
+        f"CASE WHEN {column} >= '0' AND {column} < ':' THEN {column} WHEN strlen({column}) > {LONGEST_MISSING} "
+        f"THEN {column} WHEN {missing} THEN NULL ELSE {column} END"
+    )
 
 
 def is_integer_sql(column: str) -> str:

@@ -92,14 +92,11 @@ class RecordScanner:
             if self._head_size < SNIFF_BYTES:
                 return
             data = self._begin(complete=False)
-        assert self._reader is not None
-        self._count(self._reader.feed(data))
+        self._read(data)
 
     def finish(self) -> ScanResult:
         if self._reader is None:
-            data = self._begin(complete=True)
-            assert self._reader is not None
-            self._count(self._reader.feed(data))
+            self._read(self._begin(complete=True))
         assert self._reader is not None
         self._count(self._reader.finish())
         self._check_counts()
@@ -117,6 +114,10 @@ class RecordScanner:
         dialect = sniff(head[:SNIFF_BYTES], complete=complete)
         self._reader = _Reader(dialect, undecided=head.isascii())
         return head
+
+    def _read(self, data: bytes) -> None:
+        assert self._reader is not None
+        self._count(self._reader.feed(data))
 
     def _count(self, batches: "Iterator[_Rows]") -> None:
         assert self._reader is not None

@@ -149,6 +149,11 @@ def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
     if version.problem_type is ProblemType.REGRESSION:
         share = 1 - evaluation.score / evaluation.baseline
         return f"On {rows}, its typical error is {share:.0%} smaller than always predicting the mean."
+    if evaluation.score == 1:
+        return (
+            f"On {rows}, it made no mistake. That is rare in real data: look for a column that only repeats the "
+            f"target or is known after it. The most frequent class alone is right {evaluation.baseline:.1%}."
+        )
     right = f"On {rows}, it was right {evaluation.score:.1%} of the time"
     return f"{right}; always answering with the most frequent class is right {evaluation.baseline:.1%}."
 

@@ -114,7 +114,7 @@ LOGOUT_REDIRECT_URL = reverse_lazy("accounts:sign_in")
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURE_LIMIT", default=8)
 AXES_COOLOFF_TIME = env.int("SIGN_IN_COOLOFF_HOURS", default=1)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "accounts.views.locked_out"
+AXES_LOCKOUT_CALLABLE = "smartml.views.locked_out"
 AXES_USERNAME_CALLABLE = "accounts.services.sign_in_name"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False

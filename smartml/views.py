@@ -1,18 +1,25 @@
 """The dashboard, health, and the pages of failures that no view raised."""
 
 import sys
+from collections.abc import Mapping
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.defaultfilters import date
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from accounts.access import staff_required
+from accounts.services import locked_until
+from datasets import repository as datasets_repository
+from models_app import jobs_repository
+from models_app import repository as models_repository
 from smartml import health
 from smartml.errorpages import BadRequest, render_error
-from smartml.errors import Forbidden, NotFound, SmartMLError, TooLarge
+from smartml.errors import Forbidden, NotFound, SmartMLError, TooLarge, TooManyRequests
 from smartml.htmx import UserRequest
 from smartml.middleware import as_smartml_error
 
@@ -25,36 +32,26 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """The person's overview; a visitor gets the landing page at the same address."""
     if not request.user.is_authenticated:
         return render(request, "dashboard/landing.html")
-    from datasets import repository as datasets_repository
-    from models_app import repository as models_repository
-
-    user_id = request.user.id
-    context = _summary(user_id) | {
-        "datasets": datasets_repository.list_page(user_id=user_id, limit=RECENT).items,
-        "models": models_repository.list_page(user_id=user_id, limit=RECENT).items,
-    }
-    return render(request, "dashboard/page.html", context)
+    return render(request, "dashboard/page.html", _overview(request.user.id))
 
 
 @login_required
 @require_GET
 @never_cache
 def dashboard_summary(request: UserRequest) -> HttpResponse:
-    """The counters and recent jobs again, while something is running."""
-    return render(request, "dashboard/_summary.html", _summary(request.user.id))
+    """All of the dashboard again, while something is running."""
+    return render(request, "dashboard/_summary.html", _overview(request.user.id))
 
 
-def _summary(user_id: str) -> dict[str, object]:
-    from datasets import repository as datasets_repository
-    from models_app import jobs_repository
-
+def _overview(user_id: str) -> dict[str, object]:
     totals = datasets_repository.totals(user_id=user_id)
-    active = jobs_repository.recent(user_id=user_id, limit=100, active_only=True)
     return {
         "totals": totals,
         "stored_bytes": totals.datasets_bytes + totals.models_bytes,
-        "active_jobs": active,
+        "active_jobs": jobs_repository.recent(user_id=user_id, limit=100, active_only=True),
         "jobs": jobs_repository.recent(user_id=user_id, limit=RECENT),
+        "datasets": datasets_repository.list_page(user_id=user_id, limit=RECENT).items,
+        "models": models_repository.list_page(user_id=user_id, limit=RECENT).items,
     }
 
 
@@ -86,6 +83,22 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def storage_banner(request: UserRequest) -> HttpResponse:
     """For staff, loaded after the page: a line when blob storage does not answer, nothing when it does."""
     return render(request, "shared/_storage_banner.html", {"problem": health.storage_problem()})
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: Mapping[str, object] | None = None
+) -> HttpResponse:
+    """Too many wrong passwords from one place for one address, whether or not it has an account."""
+    until = locked_until(request)
+    answer = render_error(
+        request,
+        TooManyRequests(
+            "There were too many attempts to sign in with this e-mail address.",
+            hint=f"Try again after {date(until, 'H:i')} UTC, or reset your password.",
+        ),
+    )
+    answer["Retry-After"] = str(int((until - timezone.now()).total_seconds()) + 1)
+    return answer
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

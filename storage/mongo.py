@@ -1,14 +1,16 @@
 """The one MongoDB client of a process, and what every repository needs around it.
 
 Settings: ``MONGODB_URI``, ``MONGODB_DATABASE``, ``MONGODB_TIMEOUT_SECONDS``. The time-out bounds one operation
-as a whole (choosing a server, connecting, sending, the driver's own retry), and one transaction as a whole.
+as a whole (choosing a server, connecting, sending, the driver's own retry), and one attempt at a transaction.
 Transactions need a replica set; one node is enough.
 """
 
 import os
+import random
 import threading
+import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -38,9 +40,12 @@ T = TypeVar("T")
 Document = dict[str, Any]
 
 _UNAUTHORIZED, _AUTHENTICATION_FAILED, _NOT_A_REPLICA_SET = 13, 18, 20
+_NAMESPACE_EXISTS = 48
 _INDEX_CONFLICTS = {85, 86}  # the same name with other options, or other keys
 # Index builds on a grown collection take as long as they take.
 _PREPARE_SECONDS = 600.0
+_CONFLICT_SECONDS = 15.0
+_TRANSIENT = "TransientTransactionError"
 
 _lock = threading.Lock()
 _client: MongoClient[Document] | None = None
@@ -99,6 +104,9 @@ def _close() -> None:
 def _connect(uri: str, seconds: float) -> MongoClient[Document]:
     milliseconds = int(seconds * 1000)
     try:
+        if not uri.startswith(("mongodb://", "mongodb+srv://")):
+            # The driver would take it for a host name and look it up.
+            raise ConfigurationError("the scheme is neither mongodb:// nor mongodb+srv://")
         return MongoClient(
             uri,
             appname="smartml",
@@ -136,6 +144,8 @@ def translated() -> Iterator[None]:
                 "The metadata database runs without a replica set, so nothing can be stored safely.",
                 hint="Start mongod with --replSet and initiate it once; one node is enough.",
             ) from error
+        if error.has_error_label(_TRANSIENT):
+            raise MetadataUnavailable("The metadata database is too busy.") from error
         raise
     except PyMongoError as error:
         if error.timeout:
@@ -150,9 +160,25 @@ def run_in_transaction(callback: Callable[[ClientSession], T]) -> T:
 
     It runs again when MongoDB aborts it for a conflict with another one (``TransientTransactionError``), so it
     does nothing but database work and passes ``session`` to every operation. An exception undoes everything.
+
+    The driver's own loop is not used: its one deadline is either too long for a server that has fallen silent
+    or too short for many people at once. Here an attempt has the time of one operation, conflicts have longer.
     """
-    with pymongo.timeout(settings.MONGODB_TIMEOUT_SECONDS), get_client().start_session() as session:
-        return session.with_transaction(callback)
+    give_up_at = time.monotonic() + _CONFLICT_SECONDS
+    pause = 0.005
+    while True:
+        try:
+            with (
+                pymongo.timeout(settings.MONGODB_TIMEOUT_SECONDS),
+                get_client().start_session() as session,
+                session.start_transaction(),
+            ):
+                return callback(session)
+        except OperationFailure as error:
+            if not error.has_error_label(_TRANSIENT) or time.monotonic() > give_up_at:
+                raise
+        time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads the attempts, guards nothing
+        pause = min(pause * 1.5, 0.25)
 
 
 @translated()
@@ -177,8 +203,8 @@ def prepare_database() -> None:
         existing = {found["name"]: found.get("options", {}) for found in database.list_collections()}
         for name, schema in VALIDATORS.items():
             _prepare_validator(database, name, {"$jsonSchema": schema}, existing.get(name))
-            for index in INDEXES[name]:
-                _prepare_index(database[name], index)
+            if INDEXES[name]:
+                _prepare_indexes(database[name], INDEXES[name])
 
 
 def _prepare_validator(
@@ -191,7 +217,7 @@ def _prepare_validator(
             return
         except (CollectionInvalid, OperationFailure) as error:
             # Another process was faster; its version may be another one, so set the rules below.
-            if isinstance(error, OperationFailure) and error.code != 48:
+            if isinstance(error, OperationFailure) and error.code != _NAMESPACE_EXISTS:
                 raise
     elif all(existing.get(key, default) == rules[key] for key, default in _RULE_DEFAULTS.items()):
         return
@@ -201,7 +227,18 @@ def _prepare_validator(
 _RULE_DEFAULTS: Document = {"validator": None, "validationLevel": "strict", "validationAction": "error"}
 
 
-def _prepare_index(collection: Collection[Document], index: pymongo.IndexModel) -> None:
+def _prepare_indexes(collection: Collection[Document], indexes: Sequence[pymongo.IndexModel]) -> None:
+    try:
+        collection.create_indexes(list(indexes))
+    except OperationFailure as error:
+        if error.code not in _INDEX_CONFLICTS:
+            raise
+        # One of them had other keys or options in an earlier version; which one the error does not say reliably.
+        for index in indexes:
+            _replace_index(collection, index)
+
+
+def _replace_index(collection: Collection[Document], index: pymongo.IndexModel) -> None:
     try:
         collection.create_indexes([index])
     except OperationFailure as error:

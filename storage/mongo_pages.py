@@ -1,6 +1,7 @@
 """Reads one page of a list by keyset, straight from an index."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -34,7 +35,8 @@ def find_page(
     """
     field, descending = order.lstrip("-"), order.startswith("-")
     if cursor:
-        where = {**where, **_after(cursor, order=order, field=field, descending=descending)}
+        # Not merged: `where` may hold a condition on the same field (a search in names sorted by name).
+        where = {"$and": [where, _after(cursor, order=order, field=field, descending=descending)]}
     limit = clamp_limit(limit)
     direction = DESCENDING if descending else ASCENDING
     found = list(
@@ -68,7 +70,7 @@ def name_contains(search: str) -> dict[str, Any]:
     text = search.strip()
     if not text:
         return {}
-    if "\0" in text or len(text) > MAX_NAME:
-        # No stored name can contain it, and a regular expression cannot hold it.
+    if len(text) > MAX_NAME or any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        # `checked_name` lets no such name in, and a regular expression cannot hold all of these.
         return {"_id": {"$in": []}}
     return {"name": {"$regex": re.escape(text), "$options": "i"}}

@@ -35,7 +35,7 @@ WORKSPACES = ("kaggle_", "dataset_", "model_")
 def prepare_environment() -> Path:
     """Point every setting into this run's directory. Runs before the settings are read, in every process."""
     if not WORKER:
-        run = Path(tempfile.mkdtemp(prefix="smartml-tests-")).resolve()
+        run = Path(tempfile.mkdtemp(prefix=f"smartml-tests-{os.getpid()}-")).resolve()
         ports = DataServices(mongodb_port=free_port(), azurite_port=free_port())
         os.environ |= {RUN_MARK: str(run), "SMARTML_TEST_MONGODB_PORT": str(ports.mongodb_port)}
         os.environ |= {"SMARTML_TEST_AZURITE_PORT": str(ports.azurite_port), "TMPDIR": str(run / "tmp")}
@@ -86,6 +86,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the services before xdist starts its workers."""
     if WORKER or session.config.option.collectonly:
         return
+    remove_dead_runs()
     # A SIGTERM must take the same way out as Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -128,6 +129,15 @@ def clean_up() -> None:
         shutil.rmtree(RUN, ignore_errors=True)
     finally:
         signal.signal(signal.SIGINT, old)
+
+
+def remove_dead_runs() -> None:
+    """Stop and remove what a run left that was killed with SIGKILL."""
+    for run in RUN.parent.glob("smartml-tests-*-*"):
+        owner = run.name.split("-")[2]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            stop_processes(marked_processes({RUN_MARK: str(run)}), within=2)
+            shutil.rmtree(run, ignore_errors=True)
 
 
 def left_behind() -> list[str]:

@@ -78,17 +78,13 @@ def workspaces() -> list[str]:
 
 def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
     """No process, no workspace, no blob, no model, no count of a training that made no model."""
-    give_up = time.monotonic() + seconds
-    while processes_of(job) and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert processes_of(job) == []
-    assert workspaces() == []
+    _assert_gone(job, seconds)
     assert model_blobs(stack) == []
     assert list(get_database()["models"].find()) == []
     assert _models_counted(job.user_id) == 0
 
 
-def assert_one_model(stack, job: Job) -> None:
+def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
     """Exactly the three blobs of one version, one model, one count; nothing else."""
     prefix = f"{job.user_id}/{job.model_id}"
     names = [
@@ -100,6 +96,14 @@ def assert_one_model(stack, job: Job) -> None:
     assert str(model["_id"]) == job.model_id
     assert [version["version"] for version in model["versions"]] == [job.version]
     assert _models_counted(job.user_id) == 1
+    _assert_gone(job, seconds)
+
+
+def _assert_gone(job: Job, seconds: float) -> None:
+    """The job is over a moment before its process and its workspace are gone."""
+    give_up = time.monotonic() + seconds
+    while (processes_of(job) or workspaces()) and time.monotonic() < give_up:
+        time.sleep(0.05)
     assert processes_of(job) == []
     assert workspaces() == []
 

@@ -1,6 +1,10 @@
 """How scores and durations of models are written."""
 
+import re
+
 from django import template
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from models_app.presenters import metric_label as _metric_label
 
@@ -16,6 +20,17 @@ def score(value: float | None) -> str:
 
 
 @register.filter
+def with_code(sentence: str) -> SafeString:
+    """A sentence of the app with what stands between backticks as code; everything else stays text."""
+    parts = re.split(r"`([^`]*)`", sentence)
+    shown = [
+        format_html("<code>{}</code>", part) if odd % 2 else conditional_escape(part)
+        for odd, part in enumerate(parts)
+    ]
+    return mark_safe("".join(shown))  # noqa: S308 -- every part has been escaped above
+
+
+@register.filter
 def metric_label(name: str) -> str:
     """A metric's name for people."""
     return _metric_label(name)
@@ -26,4 +41,6 @@ def milliseconds(seconds: float | None) -> str:
     """Seconds as milliseconds; microseconds below a tenth of one."""
     if seconds is None:
         return "–"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
     return f"{seconds * 1e6:.0f} µs" if seconds < 1e-4 else f"{seconds * 1e3:.3g} ms"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smartml.local.machine import HOST, find_azurite, find_mongod, find_node
 from smartml.local.process import Part
-from storage.replica_set import ensure_primary
+from storage.mongo_replica_set import ensure_primary
 
 _MANAGE = str(Path(__file__).resolve().parent.parent.parent / "manage.py")
 # Azurite's well-known account; storage.blobs uses its published key for this name on loopback.

@@ -119,7 +119,7 @@
       return;
     }
     form.dataset.sent = "yes";
-    show(form, { percent: null, text: "All of it is here. Checking and storing it…" });
+    show(form, { percent: null, text: "Everything is sent. Checking and storing it…" });
     announce("The file has been sent and is being checked.");
   });
 

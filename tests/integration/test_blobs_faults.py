@@ -282,7 +282,11 @@ from pathlib import Path
 from storage.blobs import get_blobs
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    # Linux hands ru_maxrss on from the process that started this one; VmHWM begins with this program.
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 blobs, target, size = get_blobs(), Path(sys.argv[1]), int(sys.argv[2])
 container = blobs.datasets_container
@@ -310,5 +314,5 @@ def test_memory_stays_flat_for_300_megabytes(stack, tmp_path):
     seen = json.loads(done.stdout)
     assert seen["same"]
     assert seen["size"] >= 300 * 10**6
-    assert seen["up"] < 64 * 2**20
+    assert 0 < seen["up"] < 64 * 2**20
     assert seen["down"] < 64 * 2**20

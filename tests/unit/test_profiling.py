@@ -100,22 +100,21 @@ VALUES = st.one_of(
     st.tuples(
         st.integers(0, 2100), st.integers(0, 13), st.integers(0, 32), st.integers(0, 25), st.integers(0, 61)
     ).map(lambda parts: "{:04}-{:02}-{:02} {:02}:{:02}".format(*parts)),
-    st.sampled_from(["ab", "a b", "é", "a\nb", "a\tb", "\t7\r\n", "\x0b7", "\u00a07", "٧", "7\u2003", "0001-01-01", "0000-01-01"]),
+    st.sampled_from(["ab", "a b", "é", "a\nb", "a\tb", "\t7\r\n", "\x0b7", "\u00a07", "٧", "7\u2003"]),
+    st.sampled_from(["0001-01-01", "0000-01-01", "9999-12-31 23:59:59.999999"]),
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    columns=st.lists(
-        st.one_of(*(st.lists(kind, min_size=25, max_size=25) for kind in VALUES.original_strategies), st.lists(VALUES, min_size=25, max_size=25)),
-        min_size=4,
-        max_size=12,
-    )
-)  # fmt: skip
+ROWS = 25
+KINDS = st.one_of(*(st.lists(kind, min_size=ROWS, max_size=ROWS) for kind in (*VALUES.original_strategies, VALUES)))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(columns=st.lists(KINDS, min_size=10, max_size=12))
 def test_python_and_sql_agree(columns):
     """Also value by value: the first row alone is a table of one row for every column."""
     with tempfile.TemporaryDirectory() as directory:
-        for rows in (1, 2, 25):
+        for rows in (1, ROWS):
             path = Path(directory) / f"{rows}.csv"
             with path.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -134,12 +133,13 @@ def test_python_and_sql_agree(columns):
 
 def test_counts_and_bounds(table):
     path = table(n=["3", "NA", "12", "12"], x=["0.5", "1e3", "", "2"], day=["2024-01-02", "2023-05-06", "?", "-"])
+    integer, numeric, date = ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE
     assert full_schema(path) == (
-        ColumnSchema(name="n", type=ColumnType.INTEGER, missing=1, unique=2, example="3", minimum="3", maximum="12"),
-        ColumnSchema(name="x", type=ColumnType.NUMERIC, missing=1, unique=3, example="0.5", minimum="0.5", maximum="1000"),
+        ColumnSchema(name="n", type=integer, missing=1, unique=2, example="3", minimum="3", maximum="12"),
+        ColumnSchema(name="x", type=numeric, missing=1, unique=3, example="0.5", minimum="0.5", maximum="1000"),
         ColumnSchema(
             name="day",
-            type=ColumnType.DATE,
+            type=date,
             missing=2,
             unique=2,
             example="2024-01-02",
@@ -260,9 +260,9 @@ def test_target_summary_of_many_values(tmp_path):
 
 def test_a_target_that_is_not_there_suggests_the_nearest(table):
     path = table(Survived=["1"], age=["2"])
-    with pytest.raises(InvalidTarget, match="no column `survived` in this table. Did you mean `Survived`"):
+    with pytest.raises(InvalidTarget, match=r"no column `survived` in this table\. Did you mean `Survived`"):
         target_summary(path, "survived")
-    with pytest.raises(InvalidTarget, match="no column `zzz` in this table.$"):
+    with pytest.raises(InvalidTarget, match=r"no column `zzz` in this table\.$"):
         target_summary(path, "zzz")
 
 
@@ -272,6 +272,6 @@ def test_nearest_name():
 
 
 def test_pages_do_not_pay_for_pandas_or_duckdb():
-    code = "import sys, ml.tables, ml.profiling, ml.targets; print([m for m in ('pandas', 'duckdb') if m in sys.modules])"
+    code = "import sys, ml.tables, ml.profiling, ml.targets; print({'pandas', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"

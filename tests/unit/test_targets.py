@@ -45,7 +45,8 @@ DECISIONS = {
     ),
     "few whole numbers": (
         summary({"1": 50, "2": 50, "3": 50}, kind=INTEGER), ProblemType.MULTICLASS,
-        "`y` has 3 different whole numbers (1, 2, 3), so this is a choice between classes (multiclass classification).",
+        "`y` has 3 different whole numbers (1, 2, 3), so this is a choice between classes "
+        "(multiclass classification).",
     ),
     "few whole numbers, one rare": (
         summary({"1": 50, "2": 50, "9": 1}, kind=INTEGER), ProblemType.REGRESSION,
@@ -100,8 +101,8 @@ REFUSALS = {
     ),
     "many rare classes": (
         summary({"a": 50, **{f"r{n}": 2 for n in range(7)}}),
-        "`y` has 7 classes with fewer than 10 rows: r6 (2 rows), r5 (2 rows), r4 (2 rows), r3 (2 rows), r2 (2 rows) "
-        "and 2 more.",
+        "`y` has 7 classes with fewer than 10 rows: r6 (2 rows), r5 (2 rows), r4 (2 rows), r3 (2 rows), "
+        "r2 (2 rows) and 2 more.",
     ),
     "too many classes": (
         summary({f"c{n}": 20 for n in range(101)}),

@@ -138,7 +138,7 @@ class TestFit:
         frame = labelled({"a": 60, "b": 60, "single": 1})
         result = fit(frame, "y", MULTICLASS, tmp_path / "quick")
         assert set(result.predictor.class_labels) == {"a", "b", "single"}
-        with pytest.raises(TrainingFailed, match='class of ".*" has only one row') as refused:
+        with pytest.raises(TrainingFailed, match=r'class of ".*" has only one row') as refused:
             fit(frame, "y", MULTICLASS, tmp_path / "balanced", preset=Preset.BALANCED)
         assert "Quick" in refused.value.hint
 

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user
 from django.core import mail
 from django.test import Client
 
+from accounts import closing
 from accounts.models import User
 from accounts.services import ensure_demo_account
 from storage.ids import is_id
@@ -232,8 +233,22 @@ def test_the_demo_account_always_has_its_password(db):
     first = ensure_demo_account(email="demo@example.com", password="one long password")
     second = ensure_demo_account(email="Demo@example.com", password="another long one")
     assert first == second
+    assert second.is_staff
     assert second.check_password("another long one")
-    assert ensure_demo_account(email="demo@example.com", password="another long one").is_active
+
+
+def test_preparing_again_signs_nobody_out_of_the_demo_account(db, client_for):
+    client = client_for(ensure_demo_account(email="demo@example.com", password="one long password"))
+    ensure_demo_account(email="demo@example.com", password="one long password")
+    assert get_user(client).is_authenticated
+
+
+def test_the_demo_account_comes_back_whatever_happened_to_it(db, user):
+    closing.begin_closing(user)
+    again = ensure_demo_account(email=user.email, password="one long password")
+    assert again == user
+    assert again.is_active
+    assert again.closing_at is None
 
 
 # --- An expired sign-in --------------------------------------------------------------------------------------

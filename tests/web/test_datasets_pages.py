@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from datasets import repository, services
+from datasets import previews, repository, services
 from storage import blobs
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, temporary_files
@@ -144,6 +144,15 @@ def test_the_columns_come_as_a_fragment_or_a_page(client, dataset):
     assert temporary_files() == []
 
 
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_a_second_reader_waits_for_the_first(client, dataset, headers):
+    with previews.sole_reader(dataset=dataset):
+        html = client.get(url("schema", dataset), headers=headers).content.decode()
+
+    assert 'hx-trigger="load delay:3s"' in html
+    assert 'data-test="schema"' in client.get(url("schema", dataset), headers=headers).content.decode()
+
+
 def test_rows_that_do_not_fit_are_said_with_their_lines(client, user):
     dataset = store(user, b"a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n")
     detail = client.get(url("detail", dataset)).content.decode()
@@ -247,6 +256,7 @@ def test_deleting_asks_and_then_shows_a_receipt(client, dataset, stack, headers)
     assert "1 file removed" in html
     assert "nothing is left there" in html
     assert ("<html" in html) is not bool(headers)
+    assert "Cities is deleted" in html
     assert_no_dataset_left(stack)
     assert client.post(url("delete", dataset)).status_code == 404
 

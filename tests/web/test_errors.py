@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from smartml.requestid import current_request_id
@@ -149,3 +150,27 @@ def test_a_malformed_request_id_is_replaced(db, visitor, offered):
     response = visitor.get("/healthz", headers={"X-Request-ID": offered})
     assert response["X-Request-ID"] != offered
     assert len(response["X-Request-ID"]) == 24
+
+
+def test_a_form_that_is_too_long_is_too_large(db, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    client = Client(enforce_csrf_checks=True)
+    client.get("/accounts/sign-in")
+    response = client.post("/only-post", {"text": "x" * 2000})
+    assert response.status_code == 413
+    assert "more data than this page accepts" in response.content.decode()
+
+
+def test_a_database_that_fails_while_the_session_is_read_is_a_page(db, visitor, monkeypatch):
+    """Outside of every view: the session belongs to a middleware."""
+
+    def refuse(self):
+        raise OperationalError("secret host")
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", refuse)
+    visitor.cookies["sessionid"] = "a" * 32
+    response = visitor.get("/accounts/")
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert "The accounts database does not answer." in page
+    assert "secret" not in page

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 
 from tests.conftest import PASSWORD
 from tests.factories import queued_job, stored_dataset, stored_model
@@ -115,8 +116,28 @@ def test_a_foreign_host_is_refused(db, client):
     assert response.status_code == 400
 
 
+def settings_under(environment, *names):
+    """What the settings say in a process of its own with these variables, the tests' own left out."""
+    program = (
+        "import json, django; django.setup(); from django.conf import settings;"
+        f"print(json.dumps({{n: getattr(settings, n) for n in {names!r}}}, default=str))"
+    )
+    outside = {k: v for k, v in os.environ.items() if k not in ("DEBUG", "HTTPS", "DATABASE_URL")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=outside | environment | {"DJANGO_SETTINGS_MODULE": "smartml.settings"},
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def test_the_defaults_are_those_of_a_server_behind_tls():
-    names = [
+    values = settings_under(
+        {},
         "DEBUG",
         "SESSION_COOKIE_SECURE",
         "CSRF_COOKIE_SECURE",
@@ -124,21 +145,22 @@ def test_the_defaults_are_those_of_a_server_behind_tls():
         "SECURE_HSTS_SECONDS",
         "SECURE_CONTENT_TYPE_NOSNIFF",
         "AXES_ENABLED",
-    ]
-    program = (
-        "import json, django; django.setup(); from django.conf import settings;"
-        f"print(json.dumps({{n: getattr(settings, n) for n in {names!r}}}))"
     )
-    environment = {k: v for k, v in os.environ.items() if k not in ("DEBUG", "HTTPS")}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment | {"DJANGO_SETTINGS_MODULE": "smartml.settings"},
-        cwd=django_settings.BASE_DIR,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    values = json.loads(done.stdout.splitlines()[-1])
     assert values.pop("DEBUG") is False
     assert all(values.values()), values
+
+
+def test_accounts_move_to_postgresql_by_one_variable():
+    url = "postgresql://smartml:pw@127.0.0.1:5432/accounts"
+    database = settings_under({"DATABASE_URL": url}, "DATABASES")["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert "init_command" not in database.get("OPTIONS", {})
+    assert database["CONN_HEALTH_CHECKS"] is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sqlite_lets_web_and_workers_write_side_by_side():
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone() == ("wal",)
+    assert connection.settings_dict["OPTIONS"]["transaction_mode"] == "IMMEDIATE"

@@ -37,6 +37,9 @@ class Command(BaseCommand):
             from models_app import pipeline
 
             pipeline.run(job_id=job_id, owner=owner)
+            logging.shutdown()
+            # Everything is stored and the workspace gone; unloading the learning libraries would take seconds.
+            os._exit(0)
         except SmartMLError as error:
             logger.warning("Job %s: %s", job_id, error.message, exc_info=True)
             _write(outcome, error.code, error.message, error.hint)

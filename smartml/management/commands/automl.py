@@ -55,9 +55,9 @@ class Command(BaseCommand):
         parser.add_argument("--email", help="whose model it becomes (default: the demo account)")
 
     def handle(self, *, file: Path, target: str, email: str | None, verbosity: int, **options: Any) -> None:
-        if verbosity < 2:
-            # The progress display says what people need; -v 2 shows the log too.
-            logging.getLogger().setLevel(logging.ERROR)
+        if verbosity > 1:
+            os.environ["LOG_LEVEL"] = "INFO"
+            logging.getLogger().setLevel(logging.INFO)
         preset = Preset(options["preset"])
         seconds = options["time_limit"] or next(choice.seconds for choice in PRESETS if choice.preset is preset)
         wanted = JobSettings(target=target, preset=preset, time_limit=seconds)
@@ -159,7 +159,7 @@ class _Run:
     def _show(self, job: Job, shown: int) -> int:
         """New leaderboard rows, then the changing line; returns how many rows have been shown."""
         for row in job.leaderboard[shown:]:
-            score = "no score" if row.val_score is None else f"{_natural(row.val_score, job.metric):.5g}"
+            score = "no score" if row.val_score is None else _figure(_natural(row.val_score, job.metric))
             self.progress.say(f"  {row.name:<28} validation {score:>10}   {row.fit_seconds:6.1f} s")
         view = present_job(job, now=timezone.now())
         left = "" if view.fit_seconds_left is None else f", at most {view.fit_seconds_left:.0f} s of fitting left"
@@ -182,9 +182,9 @@ class _Run:
             self.progress.say(line)
         better = "lower is better" if version.lower_is_better else "higher is better"
         self.progress.say(
-            f"Holdout {metric_label(version.metric_name)} {version.accuracy:.5g} ({better}) on "
+            f"Holdout {metric_label(version.metric_name)} {_figure(version.accuracy)} ({better}) on "
             f"{version.holdout_rows:,} rows the model had never seen; without any feature it would be "
-            f"{version.baseline:.5g}."
+            f"{_figure(version.baseline)}."
         )
         self.progress.say(f"Model: {version.azure_model_url}")
         self.progress.say(f"Page:  {reverse('models:detail', args=[model.id])}")
@@ -195,10 +195,14 @@ def _leaderboard(evaluation: Evaluation) -> Iterator[str]:
     yield f"  {'model':<28} {'validation':>11} {'holdout':>11} {'fit':>9}"
     for row in evaluation.leaderboard:
         scores = "".join(
-            f" {'-' if score is None else format(score, '.5g'):>11}" for score in (row.val_score, row.holdout_score)
+            f" {'-' if score is None else _figure(score):>11}" for score in (row.val_score, row.holdout_score)
         )
         yield f"  {row.name:<28}{scores} {row.fit_seconds or 0.0:7.1f} s"
     yield ""
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.6g}"
 
 
 def _natural(score: float, metric: str | None) -> float:
