@@ -22,7 +22,7 @@ help: ## Show this list
 
 setup: $(RUNTIME) $(MODULES) $(VENDOR) ## Install what is missing, start nothing
 
-run: setup ## Run everything on this machine and print the address; Ctrl-C stops it
+run: setup ## Run everything on this machine and print the address; Ctrl-C stops it (WEB_PORT=8000)
 	@exec $(BIN)/python manage.py runlocal
 
 dev: setup ## The same, reloading when the code changes
@@ -34,9 +34,9 @@ test: setup $(TOOLS) ## Run all tests against services of their own (ARGS="tests
 lint: $(TOOLS) ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	SECRET_KEY=lint $(BIN)/mypy .
+	SECRET_KEY=lint LOG_LEVEL=ERROR $(BIN)/mypy .
 	$(BIN)/djlint templates --lint --quiet
-	$(BIN)/djlint templates --check --quiet
+	$(BIN)/djlint templates --check
 
 format: $(TOOLS) ## Format the code and the templates
 	$(BIN)/ruff check --fix-only .

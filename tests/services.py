@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -88,7 +87,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     remove_dead_runs()
     # A SIGTERM must take the same way out as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _running.enter_context(
             data_services(RUN / "services", mongodb_port=SERVICES.mongodb_port, azurite_port=SERVICES.azurite_port)
