@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django import forms
-from django.conf import settings
 
 from ml.prediction import Feature
 from ml.problem import Preset
+from models_app.jobs_services import MIN_FIT_SECONDS, longest_fit_seconds
+from models_app.presenters import plain_number
 from models_app.records import JobSettings
 from smartml.errors import InvalidInput
 
@@ -42,7 +43,6 @@ PRESETS = (
         seconds=1200,
     ),
 )
-_SHORTEST_SECONDS = 10
 
 
 class TrainForm(forms.Form):
@@ -80,9 +80,9 @@ class TrainForm(forms.Form):
     def clean_time_limit(self) -> int | None:
         """Seconds within the operator's bounds, or None for the preset's own."""
         value: int | None = self.cleaned_data["time_limit"]
-        longest = settings.MAX_TRAINING_SECONDS
-        if value is not None and not _SHORTEST_SECONDS <= value <= longest:
-            raise forms.ValidationError(f"Give between {_SHORTEST_SECONDS} and {longest} seconds.")
+        longest = longest_fit_seconds()
+        if value is not None and not MIN_FIT_SECONDS <= value <= longest:
+            raise forms.ValidationError(f"Give between {MIN_FIT_SECONDS} and {longest} seconds.")
         return value
 
     def add_service_error(self, error: InvalidInput) -> None:
@@ -97,7 +97,7 @@ class TrainForm(forms.Form):
         return JobSettings(
             target=self.cleaned_data["target"],
             preset=preset,
-            time_limit=self.cleaned_data["time_limit"] or min(default, settings.MAX_TRAINING_SECONDS),
+            time_limit=self.cleaned_data["time_limit"] or min(default, longest_fit_seconds()),
         )
 
 
@@ -163,5 +163,5 @@ def _choices(feature: Feature) -> list[tuple[str, str]]:
 
 def _help(feature: Feature) -> str:
     if feature.type in ("integer", "numeric") and feature.minimum is not None:
-        return f"Seen in training: {feature.minimum:g} to {feature.maximum:g}"
+        return f"Seen in training: {plain_number(feature.minimum)} to {plain_number(feature.maximum)}"
     return ""

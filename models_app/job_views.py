@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from datasets import services as datasets
+from datasets.previews import sole_reader
 from datasets.records import Dataset
 from models_app import services
 from models_app.forms import PRESETS, TrainForm
@@ -88,12 +89,15 @@ def _train_page(
 def train_target(request: UserRequest, dataset_id: str) -> HttpResponse:
     """Fragment: what kind of question the chosen target asks, or why nothing can be learned from it."""
     dataset = datasets.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
-    context: dict[str, object] = {}
-    if target := request.GET.get("target", ""):
-        try:
-            context["decision"] = services.check_target(dataset=dataset, target=target)
-        except InvalidTarget as error:
-            context["refusal"] = error
+    context: dict[str, object] = {"dataset": dataset, "target": request.GET.get("target", "")}
+    with sole_reader(dataset=dataset) as sole:
+        if context["target"] and not sole:
+            context["waiting"] = True
+        elif context["target"]:
+            try:
+                context["decision"] = services.check_target(dataset=dataset, target=str(context["target"]))
+            except InvalidTarget as error:
+                context["refusal"] = error
     return render(request, "models_app/_target.html", context)
 
 

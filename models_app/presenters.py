@@ -1,5 +1,6 @@
 """Records as the templates want them: times left, signs of scores, percentages. No input or output here."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,6 +23,7 @@ _BADGES = {
 _POLL_SECONDS = ((60, 2), (600, 3))
 _POLL_SLOWEST = 5
 
+_ONE_SIDED = frozenset({"f1", "roc_auc"})
 METRIC_LABELS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -135,17 +137,34 @@ def present_evaluation(evaluation: Evaluation, version: ModelVersion) -> Evaluat
         verdict=_verdict(evaluation, version, beats),
         beats_baseline=beats,
         metrics=tuple(
-            MetricRow(label=metric_label(name), value=value, baseline=evaluation.baseline_metrics.get(name))
+            MetricRow(
+                label=_label_with_class(name, evaluation.positive_class),
+                value=value,
+                baseline=evaluation.baseline_metrics.get(name),
+            )
             for name, value in evaluation.metrics.items()
         ),
     )
+
+
+def _label_with_class(name: str, positive_class: str | None) -> str:
+    """F1 and ROC AUC of a yes/no question are about one of its two classes; which one must be said."""
+    label = metric_label(name)
+    return f"{label} for “{positive_class}”" if positive_class is not None and name in _ONE_SIDED else label
 
 
 def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
     """One plain sentence on the headline score, computed from it and its baseline alone."""
     rows = f"{evaluation.holdout_rows:,} rows the model had never seen"
     if not beats:
-        return f"On {rows}, it does no better than a guess that ignores every feature. Do not rely on it."
+        metric = metric_label(evaluation.metric_name)
+        poor = f"On {rows}, its {metric} is no better than that of a guess that ignores every feature."
+        ranking, guess = evaluation.metrics.get("roc_auc"), evaluation.baseline_metrics.get("roc_auc")
+        if ranking is not None and guess is not None and ranking > guess:
+            return (
+                f"{poor} It does tell likely rows from unlikely ones (ROC AUC {ranking:.3g}, a guess {guess:.3g})."
+            )
+        return f"{poor} Do not rely on it."
     if version.problem_type is ProblemType.REGRESSION:
         share = 1 - evaluation.score / evaluation.baseline
         return f"On {rows}, its typical error is {share:.0%} smaller than always predicting the mean."
@@ -177,6 +196,16 @@ class PredictionView:
 
 
 _MOST_BARS = 10
+_DIGITS = 6
+
+
+def plain_number(value: float) -> str:
+    """Six significant digits, all digits of larger numbers, never an exponent within what people read."""
+    if value == 0 or not 1e-6 <= abs(value) < 1e15:
+        return f"{value:.6g}"
+    decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def present_prediction(prediction: Prediction, version: ModelVersion) -> PredictionView:
@@ -185,7 +214,7 @@ def present_prediction(prediction: Prediction, version: ModelVersion) -> Predict
     ranked = sorted((prediction.probabilities or {}).items(), key=lambda item: -item[1])
     return PredictionView(
         target=version.target,
-        answer=f"{answer:,.6g}" if isinstance(answer, float) else str(answer),
+        answer=plain_number(answer) if isinstance(answer, float) else str(answer),
         bars=tuple(ProbabilityBar(label=name, percent=100 * share) for name, share in ranked[:_MOST_BARS]),
         findings=prediction.findings,
     )

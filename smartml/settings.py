@@ -200,6 +200,8 @@ PREDICTOR_CACHE_BYTES = env.int("PREDICTOR_CACHE_BYTES", default=1024 * MIB)
 TRAINING_FAMILIES = env.list("TRAINING_FAMILIES", default=[])
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * MIB
+# The prediction form has a field for every feature.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_COLUMNS + 100
 
 # --- Language, static files, mail, log -----------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

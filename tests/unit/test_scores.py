@@ -2,6 +2,7 @@
 
 import pytest
 
+from models_app.presenters import plain_number
 from models_app.templatetags.scores import milliseconds, score, with_code
 
 
@@ -21,3 +22,20 @@ def test_predict_times(value, text):
 def test_names_in_backticks_become_code_and_nothing_a_person_typed_becomes_markup():
     shown = with_code("`<b>x</b>` has <i>two</i> values & more")
     assert shown == "<code>&lt;b&gt;x&lt;/b&gt;</code> has &lt;i&gt;two&lt;/i&gt; values &amp; more"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (3.0, "3"),
+        (29.699118, "29.6991"),
+        (1234567.0, "1,234,567"),
+        (1234567.89, "1,234,568"),
+        (-48321.5, "-48,321.5"),
+        (0.000123456789, "0.000123457"),
+        (1e20, "1e+20"),
+    ],
+)
+def test_an_answer_keeps_its_digits(value, text):
+    assert plain_number(value) == text
