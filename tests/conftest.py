@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 from django.test.utils import override_settings
 
 from accounts.models import User
+from models_app import predictor
+from smartml import health
 from smartml.local.stack import DataServices
 from storage import blobs, mongo
 from storage.ids import new_id
@@ -92,6 +95,13 @@ def test_settings() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def predictor_stopped_at_the_end() -> Iterator[None]:
+    """A page that predicts starts a process that is kept for the next prediction."""
+    yield
+    predictor.stop()
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """SQLite in a file, the one of ``DATABASE_URL``: programs that a test starts see the same rows."""
@@ -135,6 +145,13 @@ def _drop(stack: Stack) -> None:
     with blob_service() as service:
         for container in (stack.datasets_container, stack.models_container):
             service.delete_container(container)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """What the process remembers from the test before: attempts of this address, whether services answered."""
+    caches["limits"].clear()
+    health.forget()
 
 
 @pytest.fixture

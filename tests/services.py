@@ -1,8 +1,9 @@
 """The services that the suite runs against, as a plugin that pytest loads before Django's settings are read.
 
-One MongoDB and one Azurite for a run, in one directory for everything that the run writes (``TMPDIR`` leads
-there too). The process that was started by hand owns them; pytest-xdist's workers inherit the environment. At
-the end nothing may be left: no process, no workspace, no database, no container. What is left fails the run.
+One MongoDB and one Azurite for a run, in one directory for everything that the run writes; ``TMPDIR`` leads
+there too, into a directory for each process. The process that was started by hand owns them; pytest-xdist's
+workers inherit the environment. At the end nothing may be left: no process, no workspace, no database, no
+container. What is left fails the run.
 """
 
 import atexit
@@ -37,14 +38,16 @@ def prepare_environment() -> Path:
         run = Path(tempfile.mkdtemp(prefix=f"smartml-tests-{os.getpid()}-")).resolve()
         ports = DataServices(mongodb_port=free_port(), azurite_port=free_port())
         os.environ |= {RUN_MARK: str(run), "SMARTML_TEST_MONGODB_PORT": str(ports.mongodb_port)}
-        os.environ |= {"SMARTML_TEST_AZURITE_PORT": str(ports.azurite_port), "TMPDIR": str(run / "tmp")}
+        os.environ |= {"SMARTML_TEST_AZURITE_PORT": str(ports.azurite_port), "PYTEST_DEBUG_TEMPROOT": str(run)}
         os.environ |= ports.environment
-        (run / "tmp").mkdir()
-        tempfile.tempdir = None
     run = Path(os.environ[RUN_MARK])
     own = run / (WORKER or "main")
     (own / "static").mkdir(parents=True)
+    # One for each process: tests say what is left in it while others are at work.
+    (own / "tmp").mkdir()
+    tempfile.tempdir = None
     os.environ |= {
+        "TMPDIR": str(own / "tmp"),
         "SMARTML_LOCAL_DIR": str(own),
         "DATABASE_URL": f"sqlite:///{own / 'app.sqlite3'}",
         "STATIC_ROOT": str(own / "static"),
@@ -159,7 +162,7 @@ def _left_processes(patience: float = 5.0) -> list[str]:
 
 
 def _left_workspaces() -> list[str]:
-    return [f"directory {path}" for path in (RUN / "tmp").iterdir() if path.name.startswith(WORKSPACES)]
+    return [f"directory {path}" for path in RUN.glob("*/tmp/*") if path.name.startswith(WORKSPACES)]
 
 
 def _left_databases() -> list[str]:

@@ -34,12 +34,17 @@ _START_WITHIN = 120
 def site() -> Iterator[str]:
     """The address of a stack started by ``runlocal`` in a directory of its own, stopped by Ctrl-C."""
     directory = RUN / "browser_stack"
-    directory.mkdir()
+    (directory / "tmp").mkdir(parents=True)
     port = free_port()
     # What the suite's own services and settings put into the environment must not reach this stack.
     own = ("MONGODB_", "AZURE_", "DATABASE_URL", "SECRET_KEY", "STATIC_ROOT", "AZURITE_", "DEBUG", "HTTPS")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
-    environment |= {"SMARTML_LOCAL_DIR": str(directory), "WEB_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    environment |= {
+        "SMARTML_LOCAL_DIR": str(directory),
+        "WEB_PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(directory / "tmp"),
+    }
     log = directory / "runlocal.log"
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage import blobs, mongo
-from tests.services import RUN
+from tests.services import RUN, WORKER
 
 
 def test_data_is_prepared_and_empty(stack, user, client_for):
@@ -23,7 +23,7 @@ def test_data_is_prepared_and_empty(stack, user, client_for):
 
 
 def test_everything_is_written_below_the_directory_of_the_run():
-    assert Path(tempfile.gettempdir()) == RUN / "tmp"
+    assert Path(tempfile.gettempdir()) == RUN / (WORKER or "main") / "tmp"
     assert Path(os.environ["SMARTML_LOCAL_DIR"]).is_relative_to(RUN)
 
 
