@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
+from storage import mongo_users
 
 
 def ensure_demo_account(*, email: str, password: str) -> User:
@@ -17,7 +18,10 @@ def ensure_demo_account(*, email: str, password: str) -> User:
     if user is None:
         return User.objects.create_superuser(email, password)
     user.is_active = user.is_staff = user.is_superuser = True
-    user.closing_at = None
+    if user.closing_at is not None:
+        # Its closing was interrupted; what has been removed stays removed.
+        mongo_users.reopen(user_id=user.id)
+        user.closing_at = None
     if not user.check_password(password):
         # Only then: a new hash signs every browser out.
         user.set_password(password)

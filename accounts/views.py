@@ -11,15 +11,18 @@ from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils.http import urlsafe_base64_decode
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import closing, services
+from accounts import closing, services, throttle
 from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
+from accounts.models import User
 from smartml.errors import SmartMLError
 from smartml.htmx import UserRequest
+from storage.ids import is_id
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,10 @@ class PasswordChange(FormPage, auth_views.PasswordChangeView):
     template_name = "accounts/password_change.html"
     success_url = reverse_lazy("accounts:account")
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        throttle.spend(request, throttle.PASSWORD_CHANGE, account=str(request.user.pk))
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password is changed. Other browsers are signed out.")
         return super().form_valid(form)
@@ -68,6 +75,10 @@ class PasswordReset(FormPage, auth_views.PasswordResetView):
     subject_template_name = "accounts/password_reset_subject.txt"
     success_url = reverse_lazy("accounts:password_reset_done")
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        throttle.spend(request, throttle.PASSWORD_RESET, account=request.POST.get("email", ""))
+        return super().post(request, *args, **kwargs)
+
 
 class PasswordResetDone(auth_views.PasswordResetDoneView):
     template_name = "accounts/password_reset_done.html"
@@ -76,6 +87,15 @@ class PasswordResetDone(auth_views.PasswordResetDoneView):
 class PasswordResetConfirm(FormPage, auth_views.PasswordResetConfirmView):
     template_name = "accounts/password_reset_confirm.html"
     success_url = reverse_lazy("accounts:password_reset_complete")
+
+    def get_user(self, uidb64: str) -> User | None:
+        # Only what can be an id reaches the database: PostgreSQL takes no NUL in a text.
+        try:
+            user_id = urlsafe_base64_decode(uidb64).decode()
+        except ValueError:
+            return None
+        found: User | None = super().get_user(uidb64) if is_id(user_id) else None
+        return found
 
     def form_valid(self, form: Any) -> HttpResponse:
         # The mailbox has proved whose account it is, so earlier wrong passwords no longer keep its owner out.
@@ -94,9 +114,10 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     """Make an account and sign in to it."""
     if request.user.is_authenticated:
         return redirect("dashboard")
-    form = SignUpForm(request.POST if request.method == "POST" else None)
     if request.method != "POST":
-        return render(request, "accounts/sign_up.html", {"form": form})
+        return render(request, "accounts/sign_up.html", {"form": SignUpForm()})
+    throttle.spend(request, throttle.SIGN_UP, account=request.POST.get("email", ""))
+    form = SignUpForm(request.POST)
     if not form.is_valid():
         return render(request, "accounts/sign_up.html", {"form": form}, status=422)
     login(request, form.save(), backend=SIGN_IN_BACKEND)
@@ -119,6 +140,8 @@ def account(request: UserRequest) -> HttpResponse:
 def delete(request: UserRequest) -> HttpResponse:
     """Delete the account with everything it owns, after its password."""
     user = request.user
+    if request.method == "POST":
+        throttle.spend(request, throttle.DELETE_ACCOUNT, account=user.id)
     form = DeleteAccountForm(user, request.POST if request.method == "POST" else None)
     if request.method != "POST" or not form.is_valid():
         return render(request, "accounts/delete.html", {"form": form}, status=422 if form.is_bound else 200)

@@ -59,7 +59,7 @@ def main() -> None:
             )
             page = session.get(f"{site}/datasets/new", timeout=10)
             token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-            action = re.search(r'action="(/datasets/upload/[0-9a-f]{24})"', page.text)[1]
+            action = re.search(r'action="(/datasets/upload/[^"]+)"', page.text)[1]
             length = sum(map(len, body(token)))
 
             class Sized:

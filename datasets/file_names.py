@@ -17,6 +17,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _FALLBACK = "dataset"
 # Joins emoji into one picture, and picks the coloured form of one: format characters that are part of the name.
 _KEPT_FORMAT = "\u200d\ufe0f"
+# Letters and signs that are drawn as nothing: Hangul fillers and the empty Braille pattern.
+_BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +38,23 @@ def names_for(original: str) -> FileNames:
 
 
 def clean_name(text: str) -> str:
-    """A name for people: composed, one line, no invisible characters, at most 120 characters; may be empty."""
+    """A name for people: composed, one line, no invisible characters, at most 120 characters.
+
+    Empty when nothing of it can be seen.
+    """
     composed = unicodedata.normalize("NFC", text)
     visible = "".join(char if _is_visible(char) else " " for char in composed)
-    return " ".join(visible.split())[:SHOWN_LENGTH].strip()
+    name = " ".join(visible.split())[:SHOWN_LENGTH].strip()
+    return name if any(_has_shape(char) for char in name) else ""
 
 
 def _is_visible(char: str) -> bool:
     return char in _KEPT_FORMAT or unicodedata.category(char)[0] not in {"C", "Z"}
+
+
+def _has_shape(char: str) -> bool:
+    """Whether a name of this character alone could be read: no joiner, no mark without a letter, no blank."""
+    return char not in _KEPT_FORMAT + _BLANKS and unicodedata.category(char)[0] != "M"
 
 
 def _last_part(original: str) -> str:

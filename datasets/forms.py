@@ -37,7 +37,8 @@ class RenameForm(forms.Form):
         label="Name",
         max_length=SHOWN_LENGTH,
         error_messages={"required": "Give the dataset a name."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        # The form opens in the place of the name.
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
 
     def clean_name(self) -> str:
@@ -78,7 +79,13 @@ class ListForm(forms.Form):
 
     @property
     def search(self) -> str:
-        return str(self.cleaned_data.get("q", ""))
+        """What was searched for, even when no name can be like it."""
+        return str(self.cleaned_data.get("q", self.data.get("q", "")))
+
+    @property
+    def can_match(self) -> bool:
+        """A search too long for any name, or with a character no name has, finds nothing; it must not find all."""
+        return "q" not in self.errors
 
     @property
     def order(self) -> DatasetSort:

@@ -5,6 +5,8 @@ Order: a metadata row ``uploading``, then the blob (visible only on commit), the
 
 import logging
 import time
+from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,14 +17,28 @@ from django.utils import timezone
 from datasets import previews, repository
 from datasets.file_names import clean_name, names_for
 from datasets.records import Dataset, DatasetStatus, Source
-from ml.tables import RecordScanner
-from smartml.errors import Conflict, NotFound, SmartMLError, TooLarge
-from storage.blobs import AzureBlobStorage, BlobWriter, get_blobs
+from ml.tables import RecordScanner, ScanResult
+from smartml.errors import (
+    AccountClosing,
+    Conflict,
+    MetadataUnavailable,
+    NotFound,
+    ServiceUnavailable,
+    SmartMLError,
+    TooLarge,
+)
+from storage.blobs import AzureBlobStorage, BlobWriter, Stored, get_blobs
+from storage.emptying import delete_all
 
 log = logging.getLogger(__name__)
 
-# The sweep takes an upload for abandoned after many missed beats (`services.ABANDONED_AFTER`).
 HEARTBEAT_SECONDS = 20
+# The sweep takes an upload for abandoned after many missed beats.
+ABANDONED_AFTER = timedelta(minutes=15)
+# How long `commit` asks for the outcome. A transaction whose connection broke keeps its documents locked until
+# MongoDB gives it up, after a minute.
+READY_SECONDS = 75.0
+READY_PAUSE_SECONDS = 1.0
 
 
 def begin_ingest(
@@ -47,6 +63,8 @@ def begin_ingest(
     blobs = get_blobs()
     try:
         repository.insert_uploading(dataset=dataset)
+    except AccountClosing:
+        raise
     except Conflict as error:
         raise _already_there(dataset_id=dataset_id, user_id=user_id) from error
     try:
@@ -77,7 +95,7 @@ class Ingest:
         self._blobs = blobs
         self._writer = writer
         self._scanner = RecordScanner(max_columns=settings.MAX_COLUMNS)
-        self._beat = time.monotonic()
+        self._beat = self._heard = time.monotonic()
         self._over = False
 
     def write(self, data: bytes) -> None:
@@ -89,57 +107,90 @@ class Ingest:
         self.touch()
 
     def touch(self) -> None:
-        """Say that the upload is alive, at most once in :data:`HEARTBEAT_SECONDS`."""
-        if time.monotonic() - self._beat < HEARTBEAT_SECONDS:
+        """Say that the upload is alive, at most once in :data:`HEARTBEAT_SECONDS`.
+
+        That nobody hears it does no harm until the sweep may take the upload for abandoned.
+        """
+        now = time.monotonic()
+        if now - self._beat < HEARTBEAT_SECONDS:
             return
-        self._beat = time.monotonic()
-        if not repository.touch(dataset_id=self.dataset.id):
+        self._beat = now
+        try:
+            alive = repository.touch(dataset_id=self.dataset.id)
+        except ServiceUnavailable as error:
+            if now - self._heard >= ABANDONED_AFTER.total_seconds():
+                raise
+            log.warning("Upload %s could not be marked as alive: %s", self.dataset.id, error.message)
+            return
+        if not alive:
             raise Conflict("This upload was deleted while it was running.", hint="Upload the file again.")
+        self._heard = now
 
     def commit(self) -> Dataset:
-        """Make blob and metadata visible together; on any failure neither is left."""
+        """Make blob and metadata visible together; on any failure neither is left.
+
+        :raises MetadataUnavailable: also when MongoDB has been asked to store the facts and never answered. Then
+            both are left as they are: the row is either ``ready``, or ``uploading`` and the sweep removes them.
+        """
         try:
-            dataset = self._commit()
+            scan = self._scanner.finish()
+            dataset = self._make_ready(scan, self._writer.commit())
         except BaseException:
             self.abort()
             raise
         self._over = True
-        return dataset
-
-    def _commit(self) -> Dataset:
-        scan = self._scanner.finish()
-        stored = self._writer.commit()
-        dataset = repository.mark_ready(
-            dataset_id=self.dataset.id,
-            user_id=self.dataset.user_id,
-            azure_dataset_url=stored.url,
-            etag=stored.etag,
-            sha256=stored.sha256,
-            file_size=stored.size,
-            row_count=scan.row_count,
-            bad_row_count=scan.bad_row_count,
-            column_count=len(scan.columns),
-            dialect=scan.dialect.as_dict(),
-        )
         previews.remember_bad_lines(dataset=dataset, lines=scan.first_bad_lines)
         return dataset
+
+    def _make_ready(self, scan: ScanResult, stored: Stored) -> Dataset:
+        """Ask until MongoDB answers: the outcome of a broken transaction is unknown, and once more is harmless."""
+        give_up = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                return repository.mark_ready(
+                    dataset_id=self.dataset.id,
+                    user_id=self.dataset.user_id,
+                    azure_dataset_url=stored.url,
+                    etag=stored.etag,
+                    sha256=stored.sha256,
+                    file_size=stored.size,
+                    row_count=scan.row_count,
+                    bad_row_count=scan.bad_row_count,
+                    column_count=len(scan.columns),
+                    dialect=scan.dialect.as_dict(),
+                )
+            except MetadataUnavailable as error:
+                if time.monotonic() > give_up:
+                    self._over = True
+                    raise MetadataUnavailable(
+                        "The file has arrived, but the metadata database does not answer.",
+                        hint="Look at your datasets in a few minutes; if it is not there, upload it again.",
+                    ) from error
+                log.warning("Upload %s: whether it is ready is unknown: %s", self.dataset.id, error.message)
+            time.sleep(READY_PAUSE_SECONDS)
 
     def abort(self) -> None:
         """Leave no blob and no metadata; harmless after ``commit`` and when called twice.
 
-        When a service is away just now, the row stays ``uploading`` and the sweep finishes the removal.
+        What a service that is away just now does not let happen is left to the sweep, with a row that it finds. The
+        row is marked first: one that is ``ready`` never loses its blob.
         """
         if self._over:
             return
         self._over = True
+        self._writer.abort()
         try:
-            self._writer.abort()
+            repository.mark_deleting(dataset_id=self.dataset.id, user_id=self.dataset.user_id)
             if self._writer.may_be_visible:
-                self._blobs.delete_dataset(user_id=self.dataset.user_id, dataset_id=self.dataset.id)
-        except SmartMLError:
-            log.exception("Upload %s could not be undone in storage; the sweep will finish it.", self.dataset.id)
-            if self._writer.may_be_visible:
+                delete_all(
+                    partial(self._blobs.delete_dataset, user_id=self.dataset.user_id, dataset_id=self.dataset.id)
+                )
+            if self._writer.may_appear:
+                log.warning("Upload %s may still appear; the sweep will look again.", self.dataset.id)
                 return
+        except SmartMLError:
+            log.exception("Upload %s could not be undone; the sweep will finish it.", self.dataset.id)
+            return
         _remove_row(self.dataset)
 
     def __enter__(self) -> Self:

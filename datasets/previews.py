@@ -11,7 +11,7 @@ from typing import Final
 from django.core.cache import cache
 
 from datasets.records import Dataset
-from ml.profiling import ColumnSchema, full_schema
+from ml.profiling import ColumnSchema, TargetSummary, full_schema, target_summary
 from ml.records import MAX_RECORD_BYTES
 from ml.tables import SNIFF_BYTES, Dialect, Preview, RecordScanner, normalise, preview
 from smartml.errors import BlobMissing
@@ -19,12 +19,14 @@ from storage.blobs import get_blobs
 from storage.workspace import workspace
 
 SHOWN_ROWS: Final = 20
-# The later ones only for a header row that is longer than the one before; no record may be longer than the last.
+# The later ones only for a header or a first row longer than the one before; no record may be longer than the last.
 _HEAD_BYTES: Final = (SNIFF_BYTES, 4 * 2**20, MAX_RECORD_BYTES + 1)
 _KEEP_SECONDS: Final = 3600
 # How long a reader that died stands in the way of the next one, where the cache outlives it.
 _READING_SECONDS: Final = 900
-_KINDS: Final = ("rows", "schema", "bad_lines")
+_KINDS: Final = ("rows", "schema", "bad_lines", "targets")
+# Summaries of so many target columns are kept; who tries more waits for the table to be read again.
+_MAX_TARGETS: Final = 20
 
 
 def _key(dataset: Dataset, kind: str) -> str:
@@ -56,9 +58,9 @@ def first_rows(*, dataset: Dataset) -> Preview:
     for length in _HEAD_BYTES:
         head = blobs.read_range(blobs.datasets_container, name, length=length)
         made = preview(head, _dialect(dataset), rows=SHOWN_ROWS, complete=len(head) >= dataset.file_size)
-        if made.columns:
+        if (made.columns and made.rows) or len(head) >= dataset.file_size:
             break
-    cache.set(key, made, _KEEP_SECONDS)
+    _keep(dataset, "rows", made)
     return made
 
 
@@ -87,7 +89,21 @@ def schema_of(*, dataset: Dataset) -> tuple[ColumnSchema, ...]:
         return known
     with normalised(dataset=dataset) as path:
         made = full_schema(path)
-    cache.set(_key(dataset, "schema"), made, _KEEP_SECONDS)
+    _keep(dataset, "schema", made)
+    return made
+
+
+def target_summary_of(*, dataset: Dataset, target: str) -> TargetSummary:
+    """What the whole column ``target`` holds: one pass over the whole file."""
+    key = _key(dataset, "targets")
+    known: dict[str, TargetSummary] = cache.get(key, {})
+    if target in known:
+        return known[target]
+    with normalised(dataset=dataset) as path:
+        made = target_summary(path, target)
+    # Read again: it took a while. One entry for all columns, so that all are forgotten together.
+    known = cache.get(key, {}) | {target: made}
+    _keep(dataset, "targets", dict(list(known.items())[-_MAX_TARGETS:]))
     return made
 
 
@@ -102,7 +118,7 @@ def normalised(*, dataset: Dataset) -> Iterator[Path]:
 
 def remember_bad_lines(*, dataset: Dataset, lines: tuple[int, ...]) -> None:
     """Keep the line numbers that the scan at upload has found."""
-    cache.set(_key(dataset, "bad_lines"), lines, _KEEP_SECONDS)
+    _keep(dataset, "bad_lines", lines)
 
 
 def bad_lines(*, dataset: Dataset) -> tuple[int, ...]:
@@ -121,5 +137,13 @@ def bad_lines(*, dataset: Dataset) -> tuple[int, ...]:
 
 
 def forget(*, dataset: Dataset) -> None:
-    """Drop everything cached about a dataset."""
+    """Drop everything cached about a dataset, also what a request in flight is about to add."""
+    cache.set(_key(dataset, "gone"), 1, _READING_SECONDS)
     cache.delete_many([_key(dataset, kind) for kind in _KINDS])
+
+
+def _keep(dataset: Dataset, kind: str, value: object) -> None:
+    key = _key(dataset, kind)
+    cache.set(key, value, _KEEP_SECONDS)
+    if cache.get(_key(dataset, "gone")):
+        cache.delete(key)

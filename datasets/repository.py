@@ -5,7 +5,6 @@ exactly as long, so the document itself says whether removing it lowers the tota
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
@@ -13,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Source, Totals
 from smartml.errors import Conflict, InvalidInput
+from storage import mongo_users
 from storage.mongo import (
     Document,
     checked_name,
@@ -26,7 +26,11 @@ from storage.mongo_pages import find_page, name_contains
 from storage.mongo_schema import MAX_COLUMN_NAME, NAME_ORDER, Name
 from storage.paging import Page
 
-_LISTED = [DatasetStatus.READY.value, DatasetStatus.DELETING.value]
+# Ready, or being deleted after it was: an upload that is being undone was never there for its owner.
+_COUNTED: Document = {
+    "status": {"$in": [DatasetStatus.READY.value, DatasetStatus.DELETING.value]},
+    "azure_dataset_url": {"$ne": None},
+}
 _UNFINISHED = [DatasetStatus.UPLOADING.value, DatasetStatus.DELETING.value]
 _SWEEP_LIMIT = 1000
 
@@ -36,11 +40,17 @@ def insert_uploading(*, dataset: Dataset) -> None:
     """Store a dataset whose file is still coming.
 
     :raises Conflict: its id is taken (the same form sent twice).
+    :raises AccountClosing: its owner's account is being deleted.
     """
     document = _to_document(dataset)
     document["status"] = DatasetStatus.UPLOADING.value
+
+    def commit(session: ClientSession) -> None:
+        mongo_users.count_in(session, user_id=dataset.user_id)
+        get_collection(Name.DATASETS).insert_one(document, session=session)
+
     try:
-        get_collection(Name.DATASETS).insert_one(document)
+        run_in_transaction(commit)
     except DuplicateKeyError as error:
         raise Conflict("This upload has been sent already.") from error
 
@@ -74,6 +84,7 @@ def mark_ready(
     Once more with the same blob (its etag) returns the dataset and counts nothing.
 
     :raises Conflict: it is not an upload any more (deleted meanwhile).
+    :raises AccountClosing: its owner's account is being deleted.
     """
     facts: Document = {
         "status": DatasetStatus.READY.value,
@@ -100,12 +111,7 @@ def mark_ready(
         if found is None:
             already = {**key, "status": DatasetStatus.READY.value, "etag": etag}
             return datasets.find_one(already, session=session)
-        get_collection(Name.USERS).update_one(
-            {"_id": key["user_id"]},
-            {"$inc": {"datasets_count": 1, "datasets_bytes": file_size, "models_count": 0, "models_bytes": 0}},
-            upsert=True,
-            session=session,
-        )
+        mongo_users.count_in(session, user_id=user_id, datasets_count=1, datasets_bytes=file_size)
         return found
 
     stored = run_in_transaction(commit)
@@ -130,10 +136,10 @@ def list_page(
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[Dataset]:
-    """A page of a person's datasets, without those still being uploaded."""
+    """A page of a person's datasets: those that are, or were, ready."""
     return find_page(
         get_collection(Name.DATASETS),
-        where={"user_id": object_id(user_id), "status": {"$in": _LISTED}, **name_contains(search)},
+        where={"user_id": object_id(user_id), **_COUNTED, **name_contains(search)},
         order=sort.value,
         cursor=cursor,
         limit=limit,
@@ -188,18 +194,8 @@ def remove(*, dataset_id: str, user_id: str) -> bool:
         if gone is None:
             return False
         if gone["azure_dataset_url"] is not None:
-            # Never below zero: a wrong total is for the storage audit to correct, not a reason to keep this.
-            get_collection(Name.USERS).update_one(
-                {"_id": key["user_id"]},
-                [
-                    {
-                        "$set": {
-                            "datasets_count": _less("datasets_count", 1),
-                            "datasets_bytes": _less("datasets_bytes", gone["file_size"]),
-                        }
-                    }
-                ],
-                session=session,
+            mongo_users.uncount_in(
+                session, user_id=user_id, datasets_count=1, datasets_bytes=int(gone["file_size"])
             )
         return True
 
@@ -232,9 +228,11 @@ def totals(*, user_id: str) -> Totals:
 
 
 @translated()
-def forget_user(*, user_id: str) -> None:
-    """Drop a person's counters."""
-    get_collection(Name.USERS).delete_one({"_id": object_id(user_id)})
+def existing(*, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Which of these pairs of user and dataset id are stored, in any state."""
+    ids = [object_id(dataset_id) for _, dataset_id in keys]
+    found = get_collection(Name.DATASETS).find({"_id": {"$in": ids}}, {"user_id": 1})
+    return keys & {(str(document["user_id"]), str(document["_id"])) for document in found}
 
 
 def _update_ready(dataset_id: str, user_id: str, changes: Document) -> Dataset | None:
@@ -248,10 +246,6 @@ def _update_ready(dataset_id: str, user_id: str, changes: Document) -> Dataset |
         return_document=ReturnDocument.AFTER,
     )
     return _to_record(found) if found else None
-
-
-def _less(field: str, amount: int) -> dict[str, Any]:
-    return {"$max": [0, {"$subtract": [f"${field}", amount]}]}
 
 
 def _to_document(dataset: Dataset) -> Document:

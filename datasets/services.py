@@ -2,30 +2,35 @@
 
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 from django.utils import timezone
 
 from datasets import previews, repository
 from datasets.file_names import clean_name
-from datasets.ingest import Ingest, begin_ingest
-from datasets.previews import first_rows, normalised, schema_of
+from datasets.ingest import ABANDONED_AFTER, Ingest, begin_ingest
+from datasets.previews import first_rows, normalised, schema_of, target_summary_of
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Totals
 from smartml.errors import InvalidInput, NotFound
+from storage import sweeping
 from storage.blobs import Removed, get_blobs
+from storage.emptying import delete_all
 from storage.paging import Page
 
 __all__ = [
+    "ABANDONED_AFTER",
     "Ingest",
     "begin_ingest",
     "columns_of",
     "delete_all_of_user",
     "delete_dataset",
+    "existing",
     "find_for_deletion",
     "find_upload",
     "first_rows",
     "get_dataset",
+    "has_dataset",
     "list_datasets",
     "normalised",
     "open_download",
@@ -33,12 +38,12 @@ __all__ = [
     "schema_of",
     "set_target",
     "sweep_datasets",
+    "target_summary_of",
     "totals_of",
 ]
 
 log = logging.getLogger(__name__)
 
-ABANDONED_AFTER = timedelta(minutes=15)
 _GONE = "There is no such dataset."
 
 
@@ -48,6 +53,12 @@ def get_dataset(*, user_id: str, dataset_id: str) -> Dataset:
     if dataset is None or dataset.status != DatasetStatus.READY:
         raise NotFound(_GONE)
     return dataset
+
+
+def has_dataset(*, user_id: str, dataset_id: str) -> bool:
+    """Whether this person still has this dataset, ready for use."""
+    dataset = repository.get(dataset_id=dataset_id, user_id=user_id)
+    return dataset is not None and dataset.status == DatasetStatus.READY
 
 
 def find_upload(*, user_id: str, dataset_id: str) -> Dataset | None:
@@ -61,6 +72,11 @@ def find_for_deletion(*, user_id: str, dataset_id: str) -> Dataset:
     if dataset is None or dataset.status == DatasetStatus.UPLOADING:
         raise NotFound(_GONE)
     return dataset
+
+
+def existing(*, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Which of these pairs of user and dataset id are on record, in any state."""
+    return repository.existing(keys=keys)
 
 
 def list_datasets(
@@ -117,7 +133,10 @@ def open_download(*, dataset: Dataset) -> Iterator[bytes]:
 
 
 def delete_dataset(*, user_id: str, dataset_id: str) -> Removed:
-    """Delete blobs, then metadata and count; may be called again at any point to finish."""
+    """Delete blobs, then metadata and count; may be called again at any point to finish.
+
+    :raises ServiceUnavailable: not all blobs are gone; the row stays ``deleting`` and the sweep goes on.
+    """
     dataset = repository.mark_deleting(dataset_id=dataset_id, user_id=user_id)
     if dataset is None:
         raise NotFound(_GONE)
@@ -125,8 +144,9 @@ def delete_dataset(*, user_id: str, dataset_id: str) -> Removed:
 
 
 def _finish_deletion(dataset: Dataset) -> Removed:
-    removed = get_blobs().delete_dataset(user_id=dataset.user_id, dataset_id=dataset.id)
     previews.forget(dataset=dataset)
+    blobs = get_blobs()
+    removed = delete_all(partial(blobs.delete_dataset, user_id=dataset.user_id, dataset_id=dataset.id))
     repository.remove(dataset_id=dataset.id, user_id=dataset.user_id)
     log.info("Deleted dataset %s of %s: %d blobs.", dataset.id, dataset.user_id, removed.count)
     return removed
@@ -135,20 +155,24 @@ def _finish_deletion(dataset: Dataset) -> Removed:
 def sweep_datasets() -> int:
     """Finish what a dead process left in ``uploading`` or ``deleting``; returns how many."""
     since = timezone.now() - ABANDONED_AFTER
-    finished = 0
-    for found in repository.unfinished(untouched_since=since):
+
+    def finish(found: Dataset) -> bool:
         # An upload that has moved meanwhile is alive after all.
         dataset = repository.mark_deleting(dataset_id=found.id, user_id=found.user_id, untouched_since=since)
         if dataset is not None:
             _finish_deletion(dataset)
-            finished += 1
-    return finished
+        return dataset is not None
+
+    return sweeping.each(repository.unfinished(untouched_since=since), finish, what="finishing a dataset")
 
 
 def delete_all_of_user(user_id: str) -> None:
-    """Delete every dataset of an account that is being closed, whatever its state, and its totals."""
-    for dataset_id in repository.ids_of_user(user_id=user_id):
+    """Delete every dataset of an account that is being closed, whatever its state."""
+
+    def delete(dataset_id: str) -> bool:
         dataset = repository.mark_deleting(dataset_id=dataset_id, user_id=user_id)
         if dataset is not None:
             _finish_deletion(dataset)
-    repository.forget_user(user_id=user_id)
+        return dataset is not None
+
+    sweeping.each(repository.ids_of_user(user_id=user_id), delete, what="deleting a dataset")

@@ -1,18 +1,20 @@
 """Pages and fragments of datasets. Somebody else's dataset is a 404 like one that never was."""
 
 from contextlib import suppress
+from http import HTTPStatus
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse, UnreadablePostError
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
-from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from accounts import tickets
 from datasets import presenters, previews, services
 from datasets.forms import ListForm, RenameForm, TargetForm, UploadForm
 from datasets.ingest import conflict_with, refuse_size
@@ -20,7 +22,7 @@ from datasets.records import Dataset, DatasetStatus
 from datasets.uploads import FIELD, IngestUploadHandler
 from smartml.errors import InvalidInput, SmartMLError, TooLarge
 from smartml.htmx import UserRequest, goto, wants_fragment
-from storage.ids import new_id
+from storage.paging import Page
 
 # A multipart body is a little longer than the file in it: boundaries, headers, the other fields.
 _MULTIPART_ALLOWANCE = 64 * 2**10
@@ -33,9 +35,11 @@ def dataset_list(request: UserRequest) -> HttpResponse:
     """All datasets of a person: searched, sorted, page by page."""
     form = ListForm(request.GET)
     form.is_valid()
-    page = services.list_datasets(
-        user_id=request.user.id, search=form.search, sort=form.order, cursor=request.GET.get("cursor") or None
-    )
+    page: Page[Dataset] = Page(items=(), next_cursor=None)
+    if form.can_match:
+        page = services.list_datasets(
+            user_id=request.user.id, search=form.search, sort=form.order, cursor=request.GET.get("cursor") or None
+        )
     context = {"form": form, "page": page, "search": form.search, "sort": form.order.value}
     if wants_fragment(request):
         part = "_rows" if request.htmx.target == "dataset-more" else "_results"
@@ -48,12 +52,13 @@ def dataset_list(request: UserRequest) -> HttpResponse:
 @require_safe
 def new(request: UserRequest) -> HttpResponse:
     """The upload form. Its address carries the id the dataset will have, so sending it twice is harmless."""
-    return _upload_form(request, UploadForm(), dataset_id=new_id())
+    return _upload_form(request, UploadForm())
 
 
-def _upload_form(request: UserRequest, form: UploadForm, *, dataset_id: str, status: int = 200) -> HttpResponse:
+def _upload_form(request: UserRequest, form: UploadForm, *, status: int = 200) -> HttpResponse:
     template = "datasets/_upload_form.html" if wants_fragment(request) else "datasets/new.html"
-    context = {"form": form, "dataset_id": dataset_id, "max_bytes": settings.MAX_UPLOAD_BYTES}
+    ticket = tickets.issue(user_id=request.user.id, purpose="upload")
+    context = {"form": form, "ticket": ticket, "max_bytes": settings.MAX_UPLOAD_BYTES}
     return render(request, template, context, status=status)
 
 
@@ -62,26 +67,32 @@ def _upload_form(request: UserRequest, form: UploadForm, *, dataset_id: str, sta
 @csrf_exempt
 @login_required
 @require_POST
-def upload(request: UserRequest, dataset_id: str) -> HttpResponseBase:
+def upload(request: UserRequest, ticket: str) -> HttpResponseBase:
     """Receive a file. Whatever goes wrong, neither blob nor metadata is left."""
-    existing = services.find_upload(user_id=request.user.id, dataset_id=dataset_id)
-    if existing is not None:
-        return _answer_again(request, existing)
-    handler = IngestUploadHandler(request, user_id=request.user.id, dataset_id=dataset_id)
-    request.upload_handlers = [handler]
     try:
+        dataset_id = tickets.redeem(ticket, user_id=request.user.id, purpose="upload")
+        existing = services.find_upload(user_id=request.user.id, dataset_id=dataset_id)
+        if existing is not None:
+            return _answer_again(request, existing)
         _refuse_early(request)
-        return _receive(request, handler)
+        return _receive(request, dataset_id)
     except (InvalidInput, TooLarge) as error:
         form = UploadForm()
         form.refuse(error.fields.get(FIELD, error.message))
-        return _upload_form(request, form, dataset_id=new_id(), status=error.status)
+        return _upload_form(request, form, status=error.status)
+
+
+def _receive(request: UserRequest, dataset_id: str) -> HttpResponse:
+    handler = IngestUploadHandler(request, user_id=request.user.id, dataset_id=dataset_id)
+    request.upload_handlers = [handler]
+    try:
+        return _read(request, handler)
     finally:
         handler.abort()
 
 
 @csrf_protect
-def _receive(request: UserRequest, handler: IngestUploadHandler) -> HttpResponse:
+def _read(request: UserRequest, handler: IngestUploadHandler) -> HttpResponse:
     with suppress(UnreadablePostError):  # the browser is gone; `finish` says what that means for the file
         request.POST.get(FIELD)  # reads the body
     dataset = handler.finish()
@@ -89,9 +100,18 @@ def _receive(request: UserRequest, handler: IngestUploadHandler) -> HttpResponse
 
 
 def _answer_again(request: UserRequest, existing: Dataset) -> HttpResponse:
+    """The same form once more; whether with the same file nobody knows before its body is read, so it is said."""
     if existing.status != DatasetStatus.READY:
         raise conflict_with(existing)
-    return goto(request, reverse("datasets:detail", args=[existing.id]))
+    messages.info(
+        request,
+        f"This form has already been used: “{existing.name}” was uploaded. "
+        "To upload another file, start a new upload.",
+    )
+    response = goto(request, reverse("datasets:detail", args=[existing.id]))
+    if response.status_code == HTTPStatus.FOUND:
+        response.status_code = HTTPStatus.SEE_OTHER  # fetch it; do not send the file once more
+    return response
 
 
 def _refuse_early(request: UserRequest) -> None:
@@ -113,7 +133,6 @@ def detail(request: UserRequest, dataset_id: str) -> HttpResponse:
 
 @login_required
 @require_safe
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def schema(request: UserRequest, dataset_id: str) -> HttpResponse:
     """Every column of the whole file."""

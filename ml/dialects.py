@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def numbered_names(count: int) -> tuple[str, ...]:
 
 def _quotechar(text: bytes) -> str:
     """The apostrophe only where it frames fields all over the file and the double quote begins none."""
-    if _DOUBLE_QUOTED.search(text):
+    if b"'" not in text or (b'"' in text and _DOUBLE_QUOTED.search(text)):
         return '"'
     lines = max(1, line_ends(text, len(text)))
     return "'" if len(_SINGLE_QUOTED.findall(text)) >= max(2, lines // 2) else '"'
@@ -140,7 +140,13 @@ class _Fit:
 
 
 def _delimiter(text: bytes, quotechar: str, *, complete: bool) -> str:
-    fits = [_fit(text, delimiter, quotechar, complete=complete) for delimiter in _DELIMITERS]
+    found = [delimiter for delimiter in _DELIMITERS if delimiter.encode() in text]
+    fits = [_fit(text, delimiter, quotechar, complete=complete) for delimiter in found]
+    absent = [delimiter for delimiter in _DELIMITERS if delimiter not in found]
+    if absent:  # all that do not occur cut alike
+        alike = _fit(text, absent[0], quotechar, complete=complete)
+        fits += [replace(alike, delimiter=delimiter) for delimiter in absent]
+    fits.sort(key=lambda fit: _DELIMITERS.index(fit.delimiter))
     wide = [fit for fit in fits if fit.width > 1 and fit.share >= _ENOUGH_ALIKE]
     best = max(wide, key=lambda fit: (round(fit.share, 2), fit.width), default=None)
     if best and best.delimiter == "," and len(wide) > 1:
@@ -222,7 +228,7 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     for_header = against = repeated = 0
     years: list[int] = []
     for index, value in enumerate(first):
-        below = [cell for row in body if not is_missing(cell := row[index].strip(BLANKS))]
+        below = {cell for row in body if not is_missing(cell := row[index].strip(BLANKS))}
         typed = bool(below) and all(_is_typed(cell) for cell in below)
         if is_missing(value):
             continue
@@ -242,4 +248,4 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _is_typed(value: str) -> bool:
-    return is_numeric(value) or is_numeric(value.replace(",", ".", 1)) or is_date(value)
+    return is_numeric(value) or ("," in value and is_numeric(value.replace(",", ".", 1))) or is_date(value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from ml.holdout import row_keys
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from smartml.errors import TrainingFailed
@@ -47,7 +48,9 @@ class Evaluation:
     ``score`` and ``baseline`` are the headline metric of the best model (chosen by validation) and of always
     saying the majority class or the training mean, on the same holdout rows. ``undefined`` says in a sentence
     why a metric is None. ``positive_class`` is the class that ROC AUC and binary F1 are about.
-    ``dropped_rows`` had no target and are in neither part.
+    ``dropped_rows`` had no target and are in neither part. ``duplicate_rows`` of the others repeat another row in
+    all columns (of three equal rows two do); None where this was not counted. ``seen_rows`` of the holdout equal a
+    training row: none, unless a class is one row over and over.
     """
 
     metric_name: str
@@ -64,6 +67,8 @@ class Evaluation:
     dropped_rows: int = 0
     classes: tuple[str, ...] = ()
     positive_class: str | None = None
+    duplicate_rows: int | None = None
+    seen_rows: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
@@ -113,6 +118,7 @@ def evaluate(
             "The best model gives no usable numbers on the rows that were set aside.",
             hint="Look for extreme values in the target column and train again.",
         )
+    duplicates, seen = _repeated(train, holdout)
     return Evaluation(
         metric_name=metric,
         lower_is_better=lower_is_better(metric),
@@ -128,7 +134,18 @@ def evaluate(
         dropped_rows=dropped_rows,
         classes=tuple(class_name(label) for label in labels),
         positive_class=None if positive is None else class_name(positive),
+        duplicate_rows=duplicates,
+        seen_rows=seen,
     )
+
+
+def _repeated(train: DataFrame, holdout: DataFrame) -> tuple[int, int]:
+    """How many rows of both parts repeat another, and how many of the holdout equal one of the training rows."""
+    import numpy as np
+
+    known, checked = row_keys(train), row_keys(holdout)
+    distinct = len(np.unique(np.concatenate((known, checked))))
+    return len(known) + len(checked) - distinct, int(np.isin(checked, known).sum())
 
 
 def class_name(label: Any) -> str:

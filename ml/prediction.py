@@ -127,8 +127,8 @@ def _feature(values: Series[Any], column_type: str) -> Feature:
 
 
 def _iso(moment: Any) -> str:
-    """A date when there is no time of day, else date and time to the second."""
-    return str(moment.date().isoformat() if moment == moment.normalize() else moment.isoformat(timespec="seconds"))
+    """A date when there is no time of day, else date and time."""
+    return str(moment.date().isoformat() if moment == moment.normalize() else moment.isoformat())
 
 
 def check_row(schema: Sequence[Feature], values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -205,8 +205,9 @@ def _boolean_word(feature: Feature, text: str) -> str:
 
 
 def _date(text: str) -> str:
+    """As in a file: ISO 8601, the time as written, an offset dropped."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:
         raise ValueError(f'"{_short(text)}" is not a date; write it like 2026-03-31.') from None
     if not 1678 <= moment.year <= 2261:  # what pandas' nanoseconds hold
@@ -217,9 +218,12 @@ def _date(text: str) -> str:
 def _number(text: str, *, whole: bool) -> float | int:
     try:
         number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        finite = math.isfinite(number)
+    except OverflowError:  # a whole number beyond the range of floats
+        finite = False
     except ValueError:
         raise ValueError(f'"{_short(text)}" is not a number; write it like 1234.5.') from None
-    if not math.isfinite(number) or (whole and not -_INT64 <= number < _INT64):
+    if not finite or (whole and not -_INT64 <= number < _INT64):
         raise ValueError(f'"{_short(text)}" is not a number the model can use.')
     return number
 
@@ -249,7 +253,7 @@ def _oddities(feature: Feature, value: Any) -> list[Finding]:
 
 
 def _sortable(value: Any) -> Any:
-    return datetime.fromisoformat(value).replace(tzinfo=None) if isinstance(value, str) else value
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _unknown_fields(schema: Sequence[Feature], values: Mapping[str, Any]) -> list[Finding]:
@@ -284,9 +288,7 @@ def _column(feature: Feature, values: list[Any]) -> Any:
 
     dtype: Any = feature.dtype
     if feature.kind == "date":
-        # A time without an offset is UTC, here as in a file that is read.
-        moments = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc=True)
-        return moments.astype(dtype) if "," in dtype else moments.dt.tz_localize(None).astype(dtype)
+        return pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601").astype(dtype)
     has_gap = any(value is None for value in values)
     if has_gap and dtype.startswith(("int", "uint")):
         dtype = "float64"

@@ -5,20 +5,21 @@ a float in the last row is seen and "00123" keeps its zeros.
 """
 
 import difflib
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.column_types import BOOLEAN_PAIRS, ColumnFacts, ColumnType, decide_type, facts_of, is_missing
 from ml.scan import (
     Table,
+    date_sql,
+    integer_sql,
     is_boolean_sql,
-    is_date_sql,
-    is_integer_sql,
-    is_numeric_sql,
     is_one_word_sql,
+    number_sql,
     open_table,
     read_head,
 )
@@ -68,10 +69,9 @@ class ColumnSchema:
 class TargetSummary:
     """What deciding on a problem type needs. ``rows`` counts all rows, ``missing`` those without a target.
 
-    ``distinct`` is exact up to CLASSES_KEPT values, and in files up to EXACT_DISTINCT_BYTES; beyond, an estimate.
-    ``classes`` are the values with their exact counts, the most frequent first; with more than CLASSES_KEPT values
-    only so many, if any, and no ``smallest_class``, which otherwise is the rarest. Numbers that are equal are one
-    class (1 and 1.0), as are booleans that differ in case only. ``has_fractions``: one number is not whole.
+    Every count is exact. ``classes`` are the values with their counts, the most frequent first, and
+    ``smallest_class`` is the rarest; with more than CLASSES_KEPT values there are neither. Numbers that are equal
+    are one class (1 and 1.0), as are booleans that differ in case only. ``has_fractions``: one number is not whole.
     """
 
     name: str
@@ -95,10 +95,9 @@ def full_schema(path: Path, *, use_head: bool = True) -> tuple[ColumnSchema, ...
     exact = path.stat().st_size <= EXACT_DISTINCT_BYTES and len(names) <= _EXACT_WIDTH
     schema: list[ColumnSchema] = []
     with open_table(path, len(names)) as table:
-        rows = table.count()
         for start in range(0, len(names), _COLUMNS_PER_SCAN):
             part = range(start, min(start + _COLUMNS_PER_SCAN, len(names)))
-            for index, found in zip(part, _scan(table, part, hopes, rows, exact=exact), strict=True):
+            for index, found in zip(part, _scan(table, part, hopes, exact=exact), strict=True):
                 example = next((value.strip() for value in head[index] if not is_missing(value)), found.example)
                 schema.append(found.column(names[index], example))
     return tuple(schema)
@@ -147,40 +146,49 @@ def _shown(value: object) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _scan(table: Table, part: range, hopes: Sequence[ColumnFacts], rows: int, *, exact: bool) -> list[_Found]:
+def _scan(table: Table, part: range, hopes: Sequence[ColumnFacts], *, exact: bool) -> list[_Found]:
     """Facts, an example and bounds of some columns; only types that ``hopes`` leaves open are tried."""
+    casts = [_casts(f"c{index}", hopes[index]) for index in part]
     wanted = [_aggregates(f"c{index}", hopes[index]) for index in part]
-    flat = ", ".join(expression for aggregates in wanted for expression in aggregates.values())
-    [row] = table.select(flat, part).fetchall()
-    values = iter(row)
-    distinct: list[int | None] = [None] * len(part)
+    flat = ", ".join(["count(*)", *(expression for aggregates in wanted for expression in aggregates.values())])
+    [(rows, *values)] = table.select(flat, part, casts=[cast for some in casts for cast in some]).fetchall()
+    got = iter(values)
+    known: list[int | None] = [None] * len(part)
     if all(hopes[index].present + hopes[index].missing == rows for index in part):
-        distinct = [hopes[index].distinct for index in part]  # the head was all there is
+        known = [hopes[index].distinct for index in part]  # the head was all there is
     elif exact:
-        distinct = [*_count_distinct(table, part)]
-    found = []
-    for aggregates, counted in zip(wanted, distinct, strict=True):
-        got = defaultdict[str, Any](lambda: None, {key: next(values) for key in aggregates})
-        if counted is None:
-            estimate, present = got["distinct"], got["present"]
-            counted = present if estimate >= _NEARLY_ALL * present else estimate
-        facts = ColumnFacts(
-            present=got["present"],
-            missing=rows - got["present"],
-            distinct=counted,
-            all_integer=bool(got["numeric"]) and bool(got["integer"]),
-            all_numeric=bool(got["numeric"]),
-            all_boolean=any(got[f"boolean_{pair}"] for pair in range(len(BOOLEAN_PAIRS))),
-            all_date=bool(got["date"]) and not got["numeric"],
-            one_word=bool(got["one_word"]),
-        )
-        bounds = {
-            ColumnType.INTEGER: (got["low_integer"], got["high_integer"]),
-            ColumnType.NUMERIC: (got["low_number"], got["high_number"]),
-            ColumnType.DATE: (got["low_date"], got["high_date"]),
-        }
-        found.append(_Found(facts, got["example"], bounds))
-    return found
+        known = [*_count_distinct(table, part)]
+    return [
+        _found({key: next(got) for key in aggregates}, rows, distinct)
+        for aggregates, distinct in zip(wanted, known, strict=True)
+    ]
+
+
+def _found(values: Mapping[str, Any], rows: int, distinct: int | None) -> _Found:
+    """What the aggregates of one column say; ``distinct`` is exact or None."""
+    got = defaultdict[str, Any](lambda: None, values)
+    present = got["present"]
+    if distinct is None:
+        estimate = got["distinct"]
+        distinct = present if estimate >= _NEARLY_ALL * present else estimate
+    low, high = got["low_number"], got["high_number"]
+    numeric = present > 0 and got["numbers"] == present and math.isfinite(low) and math.isfinite(high)
+    facts = ColumnFacts(
+        present=present,
+        missing=rows - present,
+        distinct=distinct,
+        all_integer=numeric and got["integers"] == present,
+        all_numeric=numeric,
+        all_boolean=any(got[f"boolean_{pair}"] for pair in range(len(BOOLEAN_PAIRS))),
+        all_date=present > 0 and got["dates"] == present and not numeric,
+        one_word=bool(got["one_word"]),
+    )
+    bounds = {
+        ColumnType.INTEGER: (got["low_integer"], got["high_integer"]),
+        ColumnType.NUMERIC: (low, high),
+        ColumnType.DATE: (got["low_date"], got["high_date"]),
+    }
+    return _Found(facts, got["example"], bounds)
 
 
 def _count_distinct(table: Table, part: range) -> list[int]:
@@ -192,27 +200,40 @@ def _count_distinct(table: Table, part: range) -> list[int]:
     return counts
 
 
-def _aggregates(column: str, hope: ColumnFacts) -> dict[str, str]:
-    integer, number = f"TRY_CAST({column} AS BIGINT)", f"TRY_CAST({column} AS DOUBLE)"
-    date = f"TRY_CAST({column} AS TIMESTAMP)::VARCHAR"
+def _casts(column: str, hope: ColumnFacts) -> list[str]:
+    """What several aggregates look at, made once for each value."""
+    casts = []
+    if hope.all_numeric:
+        casts.append(f"{number_sql(column)} AS {column}_number")
+    if hope.all_integer:
+        casts.append(f"{integer_sql(column)} AS {column}_integer")
+    if hope.all_date:
+        casts.append(f"{date_sql(column)} AS {column}_date")
+    return casts
 
+
+def _aggregates(column: str, hope: ColumnFacts) -> dict[str, str]:
     def every(test: str) -> str:
         return f"bool_and({test}) FILTER (WHERE {column} IS NOT NULL)"
 
     wanted = {"present": f"count({column})", "distinct": f"approx_count_distinct({column})"}
     if hope.all_numeric:
-        wanted["numeric"] = every(is_numeric_sql(column))
-        wanted |= {"low_number": f"min({number})", "high_number": f"max({number})"}
+        number = f"{column}_number"
+        wanted |= {"numbers": f"count({number})", "low_number": f"min({number})", "high_number": f"max({number})"}
     if hope.all_integer:
-        wanted["integer"] = every(is_integer_sql(column))
-        wanted |= {"low_integer": f"min({integer})", "high_integer": f"max({integer})"}
+        whole = f"{column}_integer"
+        wanted |= {"integers": f"count({whole})", "low_integer": f"min({whole})", "high_integer": f"max({whole})"}
     if hope.all_boolean:
         wanted |= {f"boolean_{pair}": every(is_boolean_sql(column, pair)) for pair in range(len(BOOLEAN_PAIRS))}
     if hope.all_date:
-        wanted["date"] = every(is_date_sql(column))
-        wanted |= {"low_date": f"min({date})", "high_date": f"max({date})"}
+        date = f"{column}_date"
+        wanted["dates"] = f"count({date})"
+        wanted |= {"low_date": f"min({date})::VARCHAR", "high_date": f"max({date})::VARCHAR"}
     if hope.one_word:
-        wanted["one_word"] = every(is_one_word_sql(column))
+        # Numbers are one word anyhow; CASE, unlike FILTER, does not look at what it leaves out.
+        plain = f"{column} IS NULL" + (f" OR {column}_number IS NOT NULL" if hope.all_numeric else "")
+        test = f"CASE WHEN {plain} THEN NULL ELSE {is_one_word_sql(column)} END"
+        wanted["one_word"] = f"coalesce(bool_and({test}), true)"
     if hope.present == 0:
         wanted["example"] = f"any_value({column})"
     return wanted
@@ -238,38 +259,40 @@ def target_summary(path: Path, column: str) -> TargetSummary:
         )
     index = names.index(column)
     with open_table(path, len(names)) as table:
-        rows = table.count()
-        exact = path.stat().st_size <= EXACT_DISTINCT_BYTES
-        [found] = _scan(table, range(index, index + 1), [_hope(values) for values in head], rows, exact=exact)
-        facts, label = found.facts, f"c{index}"
-        if facts.all_boolean:
-            label = f"lower({label})"
-        elif facts.all_integer:
-            label = f"TRY_CAST({label} AS BIGINT)"
-        elif facts.all_numeric:
-            label = f"TRY_CAST({label} AS DOUBLE)"
+        [found] = _scan(table, range(index, index + 1), [_hope(values) for values in head], exact=False)
+        label = _label(f"c{index}", found.facts)
+        # One column can be afforded: what is said of a target is counted, never estimated.
+        facts = replace(found.facts, distinct=table.count_distinct(label, index))
         fractions = facts.all_numeric and not facts.all_integer and _has_fractions(table, index)
-        # A sketch may be off by some per cent; far beyond the kept classes it does not matter.
-        distinct = facts.distinct
-        classes: tuple[tuple[str, int], ...] = ()
-        if distinct <= 4 * CLASSES_KEPT:
-            counted = table.select(
-                f"{label} AS label, count(*)",
-                [index],
-                then=f"WHERE c{index} IS NOT NULL GROUP BY label ORDER BY count(*) DESC, label",
-            ).fetchall()
-            distinct = len(counted)
-            classes = tuple((_shown(value), count) for value, count in counted)
+        classes = _classes(table, index, label) if facts.distinct <= CLASSES_KEPT else ()
     return TargetSummary(
         name=column,
-        rows=rows,
+        rows=facts.present + facts.missing,
         missing=facts.missing,
-        distinct=distinct,
+        distinct=facts.distinct,
         type=decide_type(column, facts),
-        classes=classes[:CLASSES_KEPT],
-        smallest_class=classes[-1] if 0 < len(classes) <= CLASSES_KEPT else None,
+        classes=classes,
+        smallest_class=classes[-1] if classes else None,
         has_fractions=fractions,
     )
+
+
+def _label(column: str, facts: ColumnFacts) -> str:
+    """A value as a class: numbers by their worth, booleans in lower case."""
+    if facts.all_boolean:
+        return f"lower({column})"
+    if facts.all_integer:
+        return f"TRY_CAST({column} AS BIGINT)"
+    return f"TRY_CAST({column} AS DOUBLE)" if facts.all_numeric else column
+
+
+def _classes(table: Table, index: int, label: str) -> tuple[tuple[str, int], ...]:
+    counted = table.select(
+        f"{label} AS label, count(*)",
+        [index],
+        then=f"WHERE c{index} IS NOT NULL GROUP BY label ORDER BY count(*) DESC, label",
+    ).fetchall()
+    return tuple((_shown(value), count) for value, count in counted)
 
 
 def _has_fractions(table: Table, index: int) -> bool:

@@ -1,7 +1,7 @@
 """DuckDB over a normalised CSV file: every column as text, and the type rules of ml.column_types in SQL."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,8 @@ from ml.records import MAX_RECORD_BYTES
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY_LIMIT = "256MB"
+# DuckDB takes some 50 MB more than it counts.
+MEMORY_LIMIT = "160MB"
 THREADS = 2
 # Quoting makes of a record of other delimiters, such as ";,;,", at most three times as much.
 _LONGEST_LINE = 3 * MAX_RECORD_BYTES + (1 << 20)
@@ -42,18 +43,31 @@ class Table:
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
 
-    def select(self, what: str, columns: Iterable[int], *, then: str = "") -> "duckdb.DuckDBPyConnection":
-        """SELECT over some columns: all text, trimmed, NULL when missing. ``then`` follows, such as a GROUP BY."""
-        numbers = list(columns)
-        trimmed = ", ".join(f"{_trimmed(f'c{number}')} AS c{number}" for number in numbers)
-        cleaned = ", ".join(f"{_without_missing(f'c{number}')} AS c{number}" for number in numbers)
-        return self._connection.execute(
-            f"SELECT {what} FROM (SELECT {cleaned} FROM (SELECT {trimmed} FROM raw)) {then}"  # noqa: S608 - all ours
-        )
+    def select(
+        self, what: str, columns: Iterable[int], *, then: str = "", casts: Sequence[str] = ()
+    ) -> "duckdb.DuckDBPyConnection":
+        """SELECT over some columns: all text, trimmed, NULL when missing. ``then`` follows, such as a GROUP BY.
 
-    def count(self) -> int:
-        [(rows,)] = self._connection.execute("SELECT count(*) FROM raw").fetchall()
-        return int(rows)
+        ``casts`` are further columns made of these, each computed once however often ``what`` uses it.
+        """
+        source = _cleaned(columns)
+        if casts:
+            source = f"(SELECT *, {', '.join(casts)} FROM {source})"  # noqa: S608 - all ours
+        return self._connection.execute(f"SELECT {what} FROM {source} {then}")  # noqa: S608
+
+    def count_distinct(self, label: str, column: int) -> int:
+        """How many values ``label`` has where ``column`` is not missing: exact, within the memory limit."""
+        # Grouping goes to disk; count(DISTINCT) would keep every value in memory.
+        grouped = f"(SELECT {label} FROM {_cleaned([column])} WHERE c{column} IS NOT NULL GROUP BY 1)"  # noqa: S608
+        [(count,)] = self._connection.execute(f"SELECT count(*) FROM {grouped}").fetchall()  # noqa: S608
+        return int(count)
+
+
+def _cleaned(columns: Iterable[int]) -> str:
+    numbers = list(columns)
+    trimmed = ", ".join(f"{_trimmed(f'c{number}')} AS c{number}" for number in numbers)
+    cleaned = ", ".join(f"{_without_missing(f'c{number}')} AS c{number}" for number in numbers)
+    return f"(SELECT {cleaned} FROM (SELECT {trimmed} FROM raw))"  # noqa: S608
 
 
 @contextmanager
@@ -109,19 +123,25 @@ def _without_missing(column: str) -> str:
     )
 
 
-def is_integer_sql(column: str) -> str:
-    """Whether a trimmed value is an integer, given that it is numeric."""
-    return f"(TRY_CAST({column} AS BIGINT) IS NOT NULL AND NOT regexp_matches({column}, '[.eE]'))"
-
-
-def is_numeric_sql(column: str) -> str:
+def number_sql(column: str) -> str:
+    """A trimmed value as a DOUBLE, NULL when it is no number; beyond the range of doubles it is infinite."""
     # Casting is quicker than matching and tells nearly everything; what it lets pass besides (inf, 1_000, 007)
-    # begins otherwise than with 1 to 9, or has an underscore.
-    usual = f"({column} >= '1' AND {column} < ':' AND NOT contains({column}, '_'))"
-    return (
-        f"(TRY_CAST({column} AS DOUBLE) IS NOT NULL AND isfinite(TRY_CAST({column} AS DOUBLE)) "
-        f"AND ({usual} OR regexp_full_match({column}, '{NUMERIC_PATTERN}')))"
+    # has an underscore, or begins otherwise than with 1 to 9 or "0.", with or without a minus.
+    begins = " OR ".join(
+        f"({column} >= '{low}' AND {column} < '{high}')"
+        for low, high in (("1", ":"), ("0.", "0/"), ("-1", "-:"), ("-0.", "-0/"))
     )
+    cast = f"TRY_CAST({column} AS DOUBLE)"
+    return (
+        f"CASE WHEN ({begins}) AND NOT contains({column}, '_') THEN {cast} "
+        f"WHEN regexp_full_match({column}, '{NUMERIC_PATTERN}') THEN {cast} END"
+    )
+
+
+def integer_sql(column: str) -> str:
+    """A trimmed value that is a number as a BIGINT, NULL when it is not whole or does not fit."""
+    fraction = " OR ".join(f"contains({column}, '{letter}')" for letter in ".eE")
+    return f"CASE WHEN {fraction} THEN NULL ELSE TRY_CAST({column} AS BIGINT) END"
 
 
 def is_boolean_sql(column: str, pair: int) -> str:
@@ -129,10 +149,11 @@ def is_boolean_sql(column: str, pair: int) -> str:
     return f"(lower({column}) IN ({', '.join(map(quoted, BOOLEAN_PAIRS[pair]))}))"
 
 
-def is_date_sql(column: str) -> str:
+def date_sql(column: str) -> str:
+    """A trimmed value as a TIMESTAMP, NULL when it is no date; the time is as written, its offset is dropped."""
     return (
-        f"CASE WHEN {column} LIKE '____-__-__%' THEN regexp_full_match({column}, '{DATE_PATTERN}') "
-        f"AND {column} >= '0001' AND TRY_CAST({column} AS TIMESTAMP) IS NOT NULL ELSE false END"
+        f"CASE WHEN {column} LIKE '____-__-__%' AND {column} >= '0001' "
+        f"AND regexp_full_match({column}, '{DATE_PATTERN}') THEN TRY_CAST({column} AS TIMESTAMP) END"
     )
 
 

@@ -36,7 +36,7 @@ from ml.evaluation import class_name
 from ml.prediction import Feature, to_frame
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
-from smartml.errors import InvalidInput, SmartMLError
+from smartml.errors import InvalidInput, SmartMLError, trace_without_values
 
 logger = logging.getLogger("ml.serving")
 
@@ -174,13 +174,13 @@ def reply(predictors: Predictors, line: bytes) -> dict[str, Any]:
     except SmartMLError as error:
         result = {"error": {"code": error.code, "message": error.message}}
     except ValueError as error:
-        logger.warning("bad request or row", exc_info=error)
+        logger.warning("bad request or row: %s", trace_without_values(error))
         result = {"error": {"code": "invalid_input", "message": "The model cannot use these values."}}
     except MemoryError as error:
-        logger.error("out of memory", exc_info=error)
+        logger.error("out of memory: %s", trace_without_values(error))
         result = {"error": {"code": "out_of_memory", "message": "There is not enough memory for this model."}}
-    except Exception as error:
-        logger.exception("request failed", exc_info=error)
+    except Exception as error:  # noqa: BLE001 -- logged; one bad request must not end the process
+        logger.error("request failed: %s", trace_without_values(error))
         result = {"error": {"code": "prediction_failed", "message": "The model could not make this prediction."}}
     if isinstance(request, dict) and "id" in request:
         result["id"] = request["id"]

@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _BAD_LINES_KEPT = 20
+# The preview says the types of this many rows; more take longer to read than they tell.
+_TYPED_ROWS = 1000
 # Bytes after the first one beyond ASCII that are waited for before an encoding is judged.
 _EVIDENCE_BYTES = 4096
 
@@ -62,7 +64,7 @@ class ScanResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """The first rows that fit; None stands for a missing value. ``types`` hold for the part of the file seen."""
+    """The first rows that fit; None stands for a missing value. ``types`` hold for the first thousand rows."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -112,7 +114,7 @@ class RecordScanner:
         head = b"".join(self._head)
         self._head.clear()
         dialect = sniff(head[:SNIFF_BYTES], complete=complete)
-        self._reader = _Reader(dialect, undecided=head.isascii())
+        self._reader = _Reader(dialect, undecided=dialect.encoding == "utf-8" and head.isascii())
         return head
 
     def _read(self, data: bytes) -> None:
@@ -157,7 +159,7 @@ def preview(head: bytes, dialect: Dialect, *, rows: int = 20, complete: bool) ->
     if not len(split.starts):
         return Preview(columns=(), types=(), rows=())
     width = int(split.fields[0])
-    fits = np.flatnonzero(split.fields == width)
+    fits = np.flatnonzero(split.fields == width)[: max(rows, _TYPED_ROWS) + dialect.has_header]
     table = parse_records(text, split, fits.tolist(), dialect.delimiter, dialect.quotechar)
     columns = header_names(table.pop(0)) if dialect.has_header else numbered_names(width)
     values = list(zip(*table, strict=True)) or [()] * width

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
+from ml.holdout import split_holdout
 from ml.problem import Preset, ProblemType
 from ml.quiet import quiet_autogluon
-from smartml.errors import TrainingFailed
+from smartml.errors import TrainingFailed, trace_without_values
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 __all__ = ["FitEvent", "FitResult", "fit", "split_holdout"]
 
@@ -82,77 +83,6 @@ _RECIPES = {
         fit={"presets": "best_quality", **_BAGGED}, hyperparameters="zeroshot", bagged=True, time_share=0.9
     ),
 }
-
-
-def split_holdout(
-    frame: DataFrame, *, target: str, problem_type: ProblemType, share: float, seed: int
-) -> tuple[DataFrame, DataFrame]:
-    """``(train, holdout)``; rows without a target are left out of both.
-
-    Classes keep their proportions and each has at least one row in either part; regression is cut at random.
-    The same seed gives the same rows. Raises TrainingFailed when a part or a class in it would be empty.
-    """
-    import numpy as np
-
-    rows = frame[frame[target].notna()]
-    rows = rows.assign(**{target: _plain_target(rows[target], problem_type)})
-    if problem_type is ProblemType.REGRESSION:
-        rows = rows[np.isfinite(rows[target].to_numpy())]
-    rows = rows.reset_index(drop=True)
-    if len(rows) < 2:
-        raise TrainingFailed(
-            f'Only {len(rows)} of the {len(frame)} rows have a usable value in "{target}".',
-            hint="Choose another target column, or upload a file with more filled-in rows.",
-        )
-    rng = np.random.default_rng(seed)
-    if problem_type is ProblemType.REGRESSION:
-        groups = [np.arange(len(rows))]
-    else:
-        groups = [np.asarray(found) for found in rows.groupby(target, observed=True).indices.values()]
-        rare = rows[target].value_counts().loc[lambda counts: counts < 2]
-        if len(rare):
-            raise TrainingFailed(
-                # Without its name: the reason of a failed job is metadata, the values of a column are data.
-                f'A class of "{target}" has only one row: it cannot be learned and checked.',
-                hint="Remove that row, merge the class with another, or add more rows of it.",
-            )
-    held = np.concatenate(_draw(groups, share, rng))
-    mask = np.zeros(len(rows), dtype=bool)
-    mask[held] = True
-    return rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
-
-
-def _draw(groups: Sequence[Any], share: float, rng: Any) -> list[Any]:
-    """From each group its share of row numbers, at least one and never all.
-
-    The rounding of small groups is paid back by the next ones, so that many small classes do not shift the
-    overall share.
-    """
-    drawn, owed = [], 0.0
-    for group in groups:
-        owed += len(group) * share
-        count = min(max(round(owed), 1), len(group) - 1)
-        owed -= count
-        drawn.append(rng.permutation(group)[:count])
-    return drawn
-
-
-def _plain_target(values: Series[Any], problem_type: ProblemType) -> Series[Any]:
-    """The target without pandas' nullable types, which AutoGluon's label cleaner does not treat alike."""
-    import pandas as pd
-
-    if problem_type is ProblemType.REGRESSION:
-        return pd.to_numeric(values).astype("float64")
-    if isinstance(values.dtype, pd.BooleanDtype):
-        return values.astype(bool)
-    if isinstance(values.dtype, pd.CategoricalDtype | pd.StringDtype):
-        return values.astype(object)
-    if pd.api.types.is_extension_array_dtype(values.dtype):
-        values = values.astype(values.dtype.numpy_dtype)  # type: ignore[union-attr]
-    if values.dtype.kind == "f" and (values == values.round()).all():
-        # Whole numbers became floats only because of gaps; the class is "1", not "1.0".
-        return values.astype("int64")
-    return values
 
 
 def fit(
@@ -274,7 +204,7 @@ def _check_result(predictor: Any, train: DataFrame, listener: Listener, time_lim
 
 
 def _explained(error: Exception, listener: Listener, time_limit: float) -> TrainingFailed:
-    logger.warning("the fit ended with %s", error, exc_info=error)
+    logger.warning("the fit ended with %s", trace_without_values(error))
     if "No models were trained" in str(error):
         return _nothing_trained(listener, time_limit)
     if isinstance(error, MemoryError):

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from django import forms
 
+from datasets.file_names import clean_name
 from ml.prediction import Feature
 from ml.problem import Preset
-from models_app.jobs_services import MIN_FIT_SECONDS, longest_fit_seconds
+from models_app.jobs_services import MAX_MODEL_NAME, MIN_FIT_SECONDS, longest_fit_seconds, time_limit_fault
 from models_app.presenters import plain_number
 from models_app.records import JobSettings
 from smartml.errors import InvalidInput
+
+# A field costs the server half a millisecond and the reader a glance; nobody fills in hundreds.
+SHOWN_FEATURES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,10 @@ PRESETS = (
 )
 
 
+# What the services call these fields.
+_FIELD_OF = {"name": "model_name", "target_column": "target"}
+
+
 class TrainForm(forms.Form):
     """What to learn, under which name, and how much time to spend."""
 
@@ -56,19 +64,16 @@ class TrainForm(forms.Form):
             "invalid_choice": "This dataset has no column “%(value)s”. Choose one from the list.",
         },
     )
-    model_name = forms.CharField(label="Model name", max_length=120, required=False)
+    model_name = forms.CharField(label="Model name", max_length=MAX_MODEL_NAME, required=False)
     preset = forms.ChoiceField(
         label="Effort",
         choices=[(choice.preset.value, choice.label) for choice in PRESETS],
         initial=Preset.QUICK.value,
         widget=forms.RadioSelect,
     )
-    time_limit = forms.IntegerField(
-        label="Time limit",
-        required=False,
-        help_text="Seconds of fitting. Empty: 60 for Quick, 300 for Balanced, 1200 for Best.",
-    )
-    job_id = forms.RegexField(regex="^[0-9a-f]{24}$", widget=forms.HiddenInput)
+    time_limit = forms.IntegerField(label="Time limit", required=False)
+    # Not required here: what is wrong with it, the view finds out when it redeems it.
+    ticket = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
     model_id = forms.RegexField(regex="^[0-9a-f]{24}$", required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: object, columns: Sequence[str], **kwargs: object) -> None:
@@ -76,29 +81,48 @@ class TrainForm(forms.Form):
         target = self.fields["target"]
         assert isinstance(target, forms.ChoiceField)
         target.choices = [("", "Choose a column"), *((name, name) for name in columns)]
+        usual = ", ".join(f"{_usual_seconds(choice)} for {choice.label}" for choice in PRESETS)
+        bounds = f"{MIN_FIT_SECONDS} to {longest_fit_seconds()}"
+        self.fields["time_limit"].help_text = f"Seconds of fitting, {bounds}. Empty: {usual}."
 
     def clean_time_limit(self) -> int | None:
         """Seconds within the operator's bounds, or None for the preset's own."""
         value: int | None = self.cleaned_data["time_limit"]
-        longest = longest_fit_seconds()
-        if value is not None and not MIN_FIT_SECONDS <= value <= longest:
-            raise forms.ValidationError(f"Give between {MIN_FIT_SECONDS} and {longest} seconds.")
+        if value is not None and (fault := time_limit_fault(value)):
+            raise forms.ValidationError(fault)
         return value
+
+    def clean_model_name(self) -> str:
+        """The name that will be seen; empty for one made from the data."""
+        wished: str = self.cleaned_data["model_name"]
+        name = clean_name(wished)
+        if wished and not name:
+            raise forms.ValidationError("Nothing of this name can be seen. Give another, or leave it empty.")
+        return name
 
     def add_service_error(self, error: InvalidInput) -> None:
         """Put what a service refused at the fields it named, or above the form."""
         for name, message in (error.fields or {"": error.message}).items():
-            self.add_error(name if name in self.fields else None, f"{message} {error.hint}".strip())
+            field = _FIELD_OF.get(name, name)
+            self.add_error(field if field in self.fields else None, f"{message} {error.hint}".strip())
+
+    def renew(self, ticket: str) -> None:
+        """Let the form as it stands be sent as a new one."""
+        self.data = {name: self.data.get(name) for name in self.data} | {"ticket": ticket}
 
     def job_settings(self) -> JobSettings:
         """The valid form as settings of a job."""
         preset = Preset(self.cleaned_data["preset"])
-        default = next(choice.seconds for choice in PRESETS if choice.preset is preset)
+        choice = next(choice for choice in PRESETS if choice.preset is preset)
         return JobSettings(
             target=self.cleaned_data["target"],
             preset=preset,
-            time_limit=self.cleaned_data["time_limit"] or min(default, longest_fit_seconds()),
+            time_limit=self.cleaned_data["time_limit"] or _usual_seconds(choice),
         )
+
+
+def _usual_seconds(choice: PresetChoice) -> int:
+    return min(choice.seconds, longest_fit_seconds())
 
 
 class RenameForm(forms.Form):
@@ -112,18 +136,23 @@ class RenameForm(forms.Form):
 class PredictionForm(forms.Form):
     """One field a feature; the fields are called ``f0`` … because column names may hold anything.
 
-    Values stay text: the schema contract (``ml.prediction.check_row``) judges them, here and everywhere else.
+    Of a wide model only the first ``SHOWN_FEATURES`` are fields, in the order of its file, unless ``whole``; the
+    others keep their usual values. Values stay text: the schema contract (``ml.prediction.check_row``) judges
+    them, here and everywhere else.
     """
 
-    def __init__(self, *args: object, features: Sequence[Feature], **kwargs: object) -> None:
+    def __init__(self, *args: object, features: Sequence[Feature], whole: bool = False, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through to Django as they came
-        self._names = {f"f{index}": feature.name for index, feature in enumerate(features)}
-        for index, feature in enumerate(features):
+        shown = features if whole else features[:SHOWN_FEATURES]
+        self.feature_count = len(features)
+        self.folded = {feature.name: _usual(feature) for feature in features[len(shown) :]}
+        self._names = {f"f{index}": feature.name for index, feature in enumerate(shown)}
+        for index, feature in enumerate(shown):
             self.fields[f"f{index}"] = _field_for(feature)
 
     def values(self) -> dict[str, str]:
-        """What was entered, by column name."""
-        return {self._names[key]: value for key, value in self.cleaned_data.items()}
+        """What was entered, and the usual values of the folded features, by column name."""
+        return self.folded | {self._names[key]: value for key, value in self.cleaned_data.items()}
 
     def add_column_errors(self, errors: Mapping[str, str]) -> None:
         """Put messages given by column name on their fields."""
@@ -132,13 +161,16 @@ class PredictionForm(forms.Form):
             self.add_error(keys.get(name), message)
 
 
-def _field_for(feature: Feature) -> forms.CharField:
+def _usual(feature: Feature) -> str:
+    return "" if feature.default is None else str(feature.default)
+
+
+def _field_for(feature: Feature) -> forms.Field:
     """A widget by type. Every field may stay empty: models take missing values."""
-    widget: forms.Widget = forms.TextInput()
-    choices = _choices(feature)
-    if choices:
-        widget = forms.Select(choices=choices)
-    elif feature.type in ("integer", "numeric"):
+    if feature.categories and feature.categories_complete:
+        return _category_field(feature)
+    widget = forms.TextInput()
+    if feature.type in ("integer", "numeric"):
         # Text with a numeric keyboard: type=number hides what it cannot parse, so nobody could say what was wrong.
         widget = forms.TextInput(attrs={"inputmode": "decimal"})
     elif feature.type == "date":
@@ -150,18 +182,30 @@ def _field_for(feature: Feature) -> forms.CharField:
         initial=feature.default,
         help_text=_help(feature),
         widget=widget,
-        strip=True,
+        # The contract trims what the training trimmed; a no-break space is part of a value.
+        strip=False,
     )
 
 
-def _choices(feature: Feature) -> list[tuple[str, str]]:
-    """All values of a column with few; empty when the list is open."""
-    if not feature.categories or not feature.categories_complete:
-        return []
-    return [("", "(missing)"), *((value, value) for value in feature.categories)]
+def _category_field(feature: Feature) -> forms.TypedChoiceField:
+    """A choice of all values of a column with few.
+
+    An option is sent as the number of its category: browsers rewrite the line breaks of a value.
+    """
+    numbers = {value: str(number) for number, value in enumerate(feature.categories)}
+    return forms.TypedChoiceField(
+        label=feature.name,
+        required=False,
+        choices=[("", "(missing)"), *((number, value) for value, number in numbers.items())],
+        coerce=lambda number: feature.categories[int(number)],
+        empty_value="",
+        initial=numbers.get(_usual(feature), ""),
+        error_messages={"invalid_choice": "Choose one of the values in the list."},
+    )
 
 
 def _help(feature: Feature) -> str:
-    if feature.type in ("integer", "numeric") and feature.minimum is not None:
-        return f"Seen in training: {plain_number(feature.minimum)} to {plain_number(feature.maximum)}"
+    low, high = feature.minimum, feature.maximum
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        return f"Seen in training: {plain_number(low)} to {plain_number(high)}"
     return ""

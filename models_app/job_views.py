@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from accounts import tickets
 from datasets import services as datasets
 from datasets.previews import sole_reader
 from datasets.records import Dataset
@@ -30,24 +31,43 @@ def train(request: UserRequest, dataset_id: str) -> HttpResponse:
     model = _model_to_retrain(request)
     columns = datasets.columns_of(dataset=dataset)
     if request.method != "POST":
-        form = TrainForm(columns=columns, initial=_initial(dataset, model, columns, request.GET.get("target", "")))
-        return _train_page(request, dataset, model, form)
+        initial = _initial(dataset, model, columns, request.GET.get("target", "")) | {"ticket": _ticket(request)}
+        return _train_page(request, dataset, model, TrainForm(columns=columns, initial=initial))
     form = TrainForm(request.POST, columns=columns)
-    if not form.is_valid():
-        return _train_page(request, dataset, model, form, status=422)
     try:
-        job = services.request_training(
-            user_id=request.user.id,
-            dataset=dataset,
-            job_id=form.cleaned_data["job_id"],
-            settings=form.job_settings(),
-            model_name=form.cleaned_data["model_name"],
-            model_id=model.id if model else None,
-        )
+        job = _request_training(request, dataset, model, form)
+    except tickets.StaleTicket as error:
+        form.add_error(None, error.message)
+        form.renew(_ticket(request))
+    except services.FormAlreadyUsed as error:
+        form.renew(_ticket(request))
+        return _train_page(request, dataset, model, form, status=error.status, used=error)
     except InvalidInput as error:
         form.add_service_error(error)
-        return _train_page(request, dataset, model, form, status=422)
-    return goto(request, reverse("models:job", args=[job.id]))
+    else:
+        if job is not None:
+            return goto(request, reverse("models:job", args=[job.id]))
+    return _train_page(request, dataset, model, form, status=422)
+
+
+def _ticket(request: UserRequest) -> str:
+    return tickets.issue(user_id=request.user.id, purpose="training")
+
+
+def _request_training(request: UserRequest, dataset: Dataset, model: Model | None, form: TrainForm) -> Job | None:
+    """The job that was asked for, or None when the form has faults."""
+    ticket = request.POST.get("ticket", "")
+    job_id = tickets.redeem(ticket, user_id=request.user.id, purpose="training")
+    if not form.is_valid():
+        return None
+    return services.request_training(
+        user_id=request.user.id,
+        dataset=dataset,
+        job_id=job_id,
+        settings=form.job_settings(),
+        model_name=form.cleaned_data["model_name"],
+        model_id=model.id if model else None,
+    )
 
 
 def _model_to_retrain(request: UserRequest) -> Model | None:
@@ -60,7 +80,7 @@ def _model_to_retrain(request: UserRequest) -> Model | None:
 
 def _initial(dataset: Dataset, model: Model | None, columns: tuple[str, ...], asked: str) -> dict[str, object]:
     """Prefill: the last version's settings when retraining, else the dataset's chosen target."""
-    initial: dict[str, object] = {"job_id": new_id(), "target": dataset.target_column or ""}
+    initial: dict[str, object] = {"target": dataset.target_column or ""}
     if model is not None:
         last = model.versions[-1]
         initial |= {
@@ -76,10 +96,15 @@ def _initial(dataset: Dataset, model: Model | None, columns: tuple[str, ...], as
 
 
 def _train_page(
-    request: UserRequest, dataset: Dataset, model: Model | None, form: TrainForm, status: int = 200
+    request: UserRequest,
+    dataset: Dataset,
+    model: Model | None,
+    form: TrainForm,
+    status: int = 200,
+    used: services.FormAlreadyUsed | None = None,
 ) -> HttpResponse:
     template = "models_app/_train_form.html" if wants_fragment(request) else "models_app/train.html"
-    context = {"dataset": dataset, "model": model, "form": form, "presets": PRESETS}
+    context = {"dataset": dataset, "model": model, "form": form, "presets": PRESETS, "used": used}
     return render(request, template, context, status=status)
 
 

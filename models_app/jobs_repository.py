@@ -11,12 +11,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from ml.problem import Preset, ProblemType
 from models_app.records import ACTIVE, FittedModel, Job, JobError, JobSettings, JobStatus, may_become
 from smartml.errors import Conflict
-from storage.mongo import Document, checked_name, clip, get_collection, known_fields, object_id, translated
+from storage import mongo_users
+from storage.mongo import (
+    Document,
+    checked_name,
+    clip,
+    get_collection,
+    known_fields,
+    object_id,
+    run_in_transaction,
+    translated,
+)
 from storage.mongo_pages import find_page
 from storage.mongo_schema import MAX_LEADERBOARD, MAX_NAME, MAX_SENTENCE, MAX_STAGE, Name
 from storage.paging import Page, clamp_limit
@@ -25,6 +36,7 @@ _QUEUED = JobStatus.QUEUED.value
 _WAITING = "Waiting for a worker"
 _ACTIVE = [status.value for status in JobStatus if status in ACTIVE]
 _NOT_OVER = [status.value for status in JobStatus if not status.is_over]
+_WITHOUT_MODEL = [JobStatus.FAILED.value, JobStatus.CANCELLED.value]
 _SWEEP_LIMIT = 1000
 
 
@@ -33,9 +45,16 @@ def insert(*, job: Job) -> None:
     """Store a queued job.
 
     :raises Conflict: its id is taken (the same form sent twice).
+    :raises AccountClosing: its owner's account is being deleted.
     """
+    document = _to_document(job)
+
+    def commit(session: ClientSession) -> None:
+        mongo_users.count_in(session, user_id=job.user_id)
+        get_collection(Name.JOBS).insert_one(document, session=session)
+
     try:
-        get_collection(Name.JOBS).insert_one(_to_document(job))
+        run_in_transaction(commit)
     except DuplicateKeyError as error:
         raise Conflict("This training has been started already.") from error
 
@@ -205,11 +224,12 @@ def expired(*, now: datetime) -> tuple[Job, ...]:
 
 
 @translated()
-def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None) -> Job | None:
-    """Put a held job back into the queue as if it had never started (the attempt stays counted).
+def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None, counted: bool = True) -> Job | None:
+    """Put a held job back into the queue as if it had never started.
 
-    One whose owner has asked to cancel becomes ``cancelled`` instead: look at the answer's status. None when
-    ``owner`` does not hold it, or has renewed its lease after ``expired_before``.
+    The attempt stays counted, unless ``counted`` is false (the worker was told to stop). One whose owner has asked
+    to cancel becomes ``cancelled`` instead: look at the answer's status. None when ``owner`` does not hold it, or
+    has renewed its lease after ``expired_before``.
     """
     held = _held(job_id, owner, becoming=JobStatus.QUEUED) | _expired(expired_before)
     back: Document = {
@@ -224,7 +244,10 @@ def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None) 
         "leaderboard": [],
         "metric": None,
     }
-    waiting = _update(held | {"cancel_requested": False}, {"$set": back})
+    update: Document = {"$set": back}
+    if not counted:
+        update["$inc"] = {"attempt": -1}
+    waiting = _update(held | {"cancel_requested": False}, update)
     if waiting is not None:
         return waiting
     return _update(held | {"cancel_requested": True}, {"$set": _over(JobStatus.CANCELLED, "Cancelled")})
@@ -263,16 +286,45 @@ def queue_position(*, job: Job) -> int:
 
 @translated()
 def with_leftovers() -> tuple[Job, ...]:
-    """Jobs that ended without a model and whose blobs nobody has removed for certain (``mark_clean``)."""
-    ends = [JobStatus.FAILED.value, JobStatus.CANCELLED.value]
-    return _find({"has_leftovers": True, "status": {"$in": ends}}, limit=_SWEEP_LIMIT)
+    """Jobs that ended without a model and whose blobs nobody has removed for certain (``mark_clean``).
+
+    Not before the time that ``look_again`` has set.
+    """
+    due = {"lease_until": {"$not": {"$gt": datetime.now(UTC)}}}
+    return _find({"has_leftovers": True, "status": {"$in": _WITHOUT_MODEL}} | due, limit=_SWEEP_LIMIT)
+
+
+@translated()
+def look_again(*, job_id: str, after: datetime) -> None:
+    """Note that a job which is over may still get blobs until ``after``: its process was ended while a request of
+    it was on the way. It stands in ``lease_until``, which means nothing else for a job that is over."""
+    where = {"_id": object_id(job_id), "status": {"$in": _WITHOUT_MODEL}}
+    changes = {"has_leftovers": True, "lease_until": after}
+    get_collection(Name.JOBS).update_one(where, {"$set": changes})
 
 
 @translated()
 def mark_clean(*, job_id: str) -> None:
     """Note that a job which is over has no blob."""
-    where = {"_id": object_id(job_id), "status": {"$in": [JobStatus.FAILED.value, JobStatus.CANCELLED.value]}}
+    where = {"_id": object_id(job_id), "status": {"$in": _WITHOUT_MODEL}}
     get_collection(Name.JOBS).update_one(where, {"$set": {"has_leftovers": False}})
+
+
+@translated()
+def versions_with_blobs(*, model_ids: set[str]) -> set[tuple[str, str, int]]:
+    """User, model and version of every job for these models that may have blobs which are no model's yet."""
+    found = get_collection(Name.JOBS).find(
+        {"model_id": {"$in": [object_id(model_id) for model_id in model_ids]}, "has_leftovers": True},
+        {"user_id": 1, "model_id": 1, "version": 1},
+    )
+    return {(str(each["user_id"]), str(each["model_id"]), int(each["version"])) for each in found}
+
+
+@translated()
+def are_held(*, user_id: str, now: datetime) -> bool:
+    """Whether a worker may still store something for a person: a lease that has not run out, or ``look_again``."""
+    where = {"user_id": object_id(user_id), "lease_until": {"$gt": now}}
+    return get_collection(Name.JOBS).find_one(where, {"_id": 1}) is not None
 
 
 @translated()

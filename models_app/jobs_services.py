@@ -1,23 +1,23 @@
 """What can be done with trainings: ask for one, watch it, cancel it. The document is the truth; the queue only
 carries its id."""
 
-import hashlib
 import logging
 import time
+import unicodedata
 
 from django.conf import settings as django_settings
-from django.core.cache import cache
 from django.db import DatabaseError
 from django.utils import timezone
 
 from datasets import services as datasets
+from datasets.file_names import clean_name
 from datasets.records import Dataset
 from ml.problem import ProblemDecision
-from ml.profiling import TargetSummary, target_summary
+from ml.profiling import nearest_name
 from ml.targets import decide_problem
 from models_app import jobs_repository, queue, repository
 from models_app.records import Job, JobSettings, JobStatus
-from smartml.errors import Conflict, InvalidInput, InvalidTarget, NotFound
+from smartml.errors import AccountClosing, Conflict, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
 from storage.ids import new_id
 from storage.paging import Page
 
@@ -29,7 +29,8 @@ DEADLINE_FACTOR = 2
 DEADLINE_ALLOWANCE_SECONDS = 15 * 60
 MIN_FIT_SECONDS = 5
 MAX_MODEL_NAME = 120
-_CACHE_SECONDS = 24 * 3600
+MAX_TARGET_NAME = 1000
+_QUOTED = 60
 _END_OF_JOBS_SECONDS = 10.0
 
 
@@ -46,26 +47,59 @@ def longest_fit_seconds() -> int:
     return max(MIN_FIT_SECONDS, spare // DEADLINE_FACTOR)
 
 
+def time_limit_fault(seconds: int) -> str | None:
+    """Why a fit cannot be given so many seconds, in a sentence; None when it can."""
+    longest = longest_fit_seconds()
+    if MIN_FIT_SECONDS <= seconds <= longest:
+        return None
+    return f"The time limit must be between {MIN_FIT_SECONDS} and {longest} seconds."
+
+
+class FormAlreadyUsed(Conflict):
+    """The form's job exists already, and was asked for with other settings."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            f"This form has already been used, for a training of “{job.model_name}” with other settings.",
+            hint="Send it again to train with these settings as well.",
+        )
+        self.job = job
+
+
 def check_target(*, dataset: Dataset, target: str) -> ProblemDecision:
     """What kind of question ``target`` asks, decided on the whole data.
 
     :raises InvalidTarget: nothing can be learned from it; the sentence is in ``fields["target"]`` too.
     """
     try:
-        return decide_problem(_summary(dataset, target))
+        _check_target_name(target, datasets.columns_of(dataset=dataset))
+        return decide_problem(datasets.target_summary_of(dataset=dataset, target=target))
     except InvalidTarget as error:
         raise InvalidTarget(error.message, hint=error.hint, fields={"target": error.message}) from error
 
 
-def _summary(dataset: Dataset, target: str) -> TargetSummary:
-    """Reading the whole table takes a while: kept under the etag, so that a second try is quick."""
-    key = f"target:{dataset.id}:{hashlib.sha256(f'{dataset.etag} {target}'.encode()).hexdigest()}"
-    summary: TargetSummary | None = cache.get(key)
-    if summary is None:
-        with datasets.normalised(dataset=dataset) as path:
-            summary = target_summary(path, target)
-        cache.set(key, summary, _CACHE_SECONDS)
-    return summary
+def _check_target_name(target: str, columns: tuple[str, ...]) -> None:
+    """What the header alone decides, before the table is read."""
+    if target not in columns:
+        near = nearest_name(target[:MAX_TARGET_NAME], columns)
+        meant = f" Did you mean `{_readable(near)}`?" if near else ""
+        raise InvalidTarget(f"There is no column `{_readable(target)}` in this table.{meant}")
+    if len(target) > MAX_TARGET_NAME:
+        raise InvalidTarget(
+            f"The name of the column `{_readable(target)}` has {len(target):,} characters; "
+            f"a target's name has at most {MAX_TARGET_NAME:,}.",
+            hint="Give it a shorter name in the file and upload it again.",
+        )
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in target):
+        raise InvalidTarget(
+            f"The name of the column `{_readable(target)}` holds a line break or another control character.",
+            hint="Give it a plain name in the file and upload it again.",
+        )
+
+
+def _readable(column: str) -> str:
+    name = clean_name(column)
+    return f"{name[:_QUOTED]}…" if len(name) > _QUOTED else name
 
 
 def request_training(
@@ -75,9 +109,10 @@ def request_training(
 
     :raises InvalidTarget: before anything is stored or queued.
     :raises InvalidInput: settings outside their limits, by field.
+    :raises FormAlreadyUsed: ``job_id`` was sent before, with other settings.
     """
     if existing := jobs_repository.get(job_id=job_id):
-        return _own(existing, user_id)
+        return _same(_own(existing, user_id), dataset, settings, model_name, model_id)
     _check_settings(settings)
     decision = check_target(dataset=dataset, target=settings.target)
     name, version = _name_and_version(user_id, dataset, settings, model_name, model_id)
@@ -99,9 +134,11 @@ def request_training(
     datasets.set_target(user_id=user_id, dataset_id=dataset.id, target_column=settings.target)
     try:
         jobs_repository.insert(job=job)
+    except AccountClosing:
+        raise
     except Conflict:
         # The same POST, sent twice at the same moment.
-        return get_job(user_id=user_id, job_id=job_id)
+        return _same(get_job(user_id=user_id, job_id=job_id), dataset, settings, model_name, model_id)
     try:
         queue.enqueue(job.id)
     except DatabaseError:
@@ -111,9 +148,7 @@ def request_training(
 
 
 def _check_settings(settings: JobSettings) -> None:
-    longest = longest_fit_seconds()
-    if not MIN_FIT_SECONDS <= settings.time_limit <= longest:
-        message = f"The time limit must be between {MIN_FIT_SECONDS} and {longest} seconds."
+    if message := time_limit_fault(settings.time_limit):
         raise InvalidInput(message, fields={"time_limit": message})
     if not 0 < settings.holdout_share <= 0.5:
         message = "The holdout must be more than nothing and at most half of the rows."
@@ -125,13 +160,37 @@ def _name_and_version(
 ) -> tuple[str, int]:
     """A new model gets the wished name or one from its data; an existing one keeps its own."""
     if model_id is None:
-        name = " ".join(model_name.split()) or f"{dataset.name} · {settings.target}"
-        return name[:MAX_MODEL_NAME], 1
+        return _new_name(model_name, dataset.name, settings.target), 1
     model = repository.get(model_id=model_id, user_id=user_id)
     version = repository.next_version(model_id=model_id, user_id=user_id)
     if model is None or version is None:
         raise NotFound("There is no such model.", hint="It may have been deleted; train a new model instead.")
     return model.name, version
+
+
+def _new_name(wished: str, dataset_name: str, target: str) -> str:
+    """The wished name, or when nothing is wished one that always serves.
+
+    :raises InvalidInput: what is wished cannot be seen, or is too long.
+    """
+    if not wished.strip():
+        return clean_name(f"{dataset_name} · {target}")
+    name = clean_name(wished)
+    if not name or len(wished.strip()) > MAX_MODEL_NAME:
+        message = f"A model's name has 1 to {MAX_MODEL_NAME} characters that can be seen."
+        raise InvalidInput(message, fields={"name": message})
+    return name
+
+
+def _same(job: Job, dataset: Dataset, settings: JobSettings, model_name: str, model_id: str | None) -> Job:
+    """The job of an earlier request, if this one asks for the same."""
+    # A first version belongs to a model whose id nobody knew before; later ones to the model that was named.
+    again = job.version > 1
+    same_model = model_id == job.model_id if again else model_id is None
+    same_name = again or _new_name(model_name, job.dataset_name, settings.target) == job.model_name
+    if (job.dataset_id, job.settings) != (dataset.id, settings) or not (same_model and same_name):
+        raise FormAlreadyUsed(job)
+    return job
 
 
 def get_job(*, user_id: str, job_id: str) -> Job:
@@ -172,13 +231,16 @@ def cancel_job(*, user_id: str, job_id: str) -> Job:
 
 
 def end_all_of_user(user_id: str) -> None:
-    """Cancel every training of a person and give the workers a moment to clean up after themselves."""
+    """Cancel every training of a person and give the workers a moment to clean up after themselves.
+
+    :raises ServiceUnavailable: one may still be storing something; ask again later.
+    """
     give_up = time.monotonic() + _END_OF_JOBS_SECONDS
     while unfinished := recent_jobs(user_id=user_id, active_only=True):
         for job in unfinished:
             cancel_job(user_id=user_id, job_id=job.id)
         if time.monotonic() > give_up:
-            # A worker that finds its job gone removes the blobs and ends by itself.
-            logger.warning("Trainings of %s are still being cancelled.", user_id)
-            return
+            break
         time.sleep(0.2)
+    if jobs_repository.are_held(user_id=user_id, now=timezone.now()):
+        raise ServiceUnavailable("A training is still being stopped.")

@@ -4,12 +4,10 @@
 What fails is raised; the worker that started this process removes what was stored and ends the job.
 """
 
-import json
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -19,35 +17,25 @@ from datasets.records import Dataset
 from ml import bundle, evaluation, prediction, profiling, training
 from models_app import jobs_repository as jobs
 from models_app import repository
-from models_app.records import FittedModel, Job, JobStatus, ModelVersion
-from smartml.errors import (
-    Conflict,
-    InvalidTarget,
-    MetadataUnavailable,
-    NotFound,
-    ServiceUnavailable,
-    TrainingFailed,
-)
-from storage.blobs import Stored, get_blobs
+from models_app.records import FittedModel, Job, JobStatus
+from models_app.storing import LeaseLost, insist, store
+from smartml.errors import InvalidTarget, MetadataUnavailable, NotFound, TrainingFailed
 from storage.workspace import workspace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 # Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
 DOWNLOADING, READING, SPLITTING, FITTING, SCORING, PACKING, STORING = 0.01, 0.05, 0.08, 0.1, 0.85, 0.9, 0.95
-# How long the last step insists when MongoDB is away: an hour of fitting is worth a minute of patience.
-STORE_SECONDS = 60.0
 
 
 def run(*, job_id: str, owner: str) -> None:
     """Train, evaluate and store; returns once the job has succeeded."""
     job = jobs.get(job_id=job_id)
     if job is None or job.lease_owner != owner:
-        raise Conflict("This training belongs to another worker by now.")
+        raise LeaseLost
     with workspace("model") as scratch:
         _Run(job, owner, scratch).run()
 
@@ -101,7 +89,15 @@ class _Run:
         )
         archive = self._pack(fitted.predictor, metadata)
         self._stage("Storing", STORING)
-        self._store(archive, report, features, fitted)
+        store(
+            job=job,
+            owner=self.owner,
+            archive=archive,
+            report=report,
+            features=features,
+            base_model=fitted.best_model,
+            fit_seconds=fitted.fit_seconds,
+        )
 
     def _check_model(self) -> None:
         """A further version needs its model; it may have been deleted while this waited."""
@@ -170,71 +166,24 @@ class _Run:
         bundle.pack(bundle.prepare_for_storage(predictor, self.scratch / "stored"), archive, metadata=metadata)
         return archive
 
-    def _store(
-        self,
-        archive: Path,
-        report: evaluation.Evaluation,
-        features: tuple[prediction.Feature, ...],
-        fitted: training.FitResult,
-    ) -> None:
-        """Blobs first, metadata last: metadata never names a blob that is not there."""
-        job, blobs = self.job, get_blobs()
-        stored = blobs.upload_model(user_id=job.user_id, model_id=job.model_id, version=job.version, path=archive)
-        documents = (
-            self._upload_json("evaluation", report.as_dict()),
-            self._upload_json("schema", {"features": [feature.as_dict() for feature in features]}),
-        )
-        version = ModelVersion(
-            version=job.version,
-            created_at=timezone.now(),
-            job_id=job.id,
-            dataset_id=job.dataset_id,
-            dataset_name=job.dataset_name,
-            target=job.settings.target,
-            problem_type=job.problem_type,
-            base_model=fitted.best_model,
-            metric_name=report.metric_name,
-            lower_is_better=report.lower_is_better,
-            accuracy=report.score,
-            baseline=report.baseline,
-            train_rows=report.train_rows,
-            holdout_rows=report.holdout_rows,
-            preset=job.settings.preset,
-            time_limit=job.settings.time_limit,
-            fit_seconds=fitted.fit_seconds,
-            azure_model_url=stored.url,
-            zip_size=stored.size,
-            zip_sha256=stored.sha256,
-            stored_size=stored.size + sum(document.size for document in documents),
-        )
-        # Asking again after a broken connection is safe: a second time stores nothing.
-        _insist(lambda: repository.store_version(job=job, owner=self.owner, name=job.model_name, version=version))
-
-    def _upload_json(self, stem: str, document: dict[str, Any]) -> Stored:
-        job, blobs = self.job, get_blobs()
-        name = blobs.model_file(job.user_id, job.model_id, job.version, stem, "json")
-        data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-        return blobs.upload_bytes(blobs.models_container, name, data)
-
     def _stage(self, stage: str, progress: float) -> None:
-        if not jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress):
-            raise Conflict("This training belongs to another worker by now.")
+        """Say what comes next, and stop when the job is another worker's. MongoDB being away ends nothing."""
+        try:
+            held = jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress)
+        except MetadataUnavailable as error:
+            logger.warning("Job %s: the stage %s could not be written: %s", self.job.id, stage, error.message)
+            return
+        if not held:
+            raise LeaseLost
 
     def _advance(self, to: JobStatus, stage: str, progress: float) -> None:
-        job = _insist(
+        job = insist(
             lambda: jobs.advance(job_id=self.job.id, owner=self.owner, to=to, stage=stage, progress=progress)
         )
-        if job is None:
-            raise Conflict("This training belongs to another worker by now.")
+        if job is None and not self._is_at(to):
+            raise LeaseLost
 
-
-def _insist(call: Callable[[], T]) -> T:
-    """Call until MongoDB answers, within ``STORE_SECONDS``."""
-    give_up = time.monotonic() + STORE_SECONDS
-    while True:
-        try:
-            return call()
-        except ServiceUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(1.0)
+    def _is_at(self, status: JobStatus) -> bool:
+        """Whether a move that was not possible had been made already: its first answer was lost."""
+        job = insist(lambda: jobs.get(job_id=self.job.id))
+        return job is not None and (job.lease_owner, job.status) == (self.owner, status)

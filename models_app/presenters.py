@@ -1,6 +1,7 @@
 """Records as the templates want them: times left, signs of scores, percentages. No input or output here."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -194,6 +195,12 @@ class PredictionView:
     bars: tuple[ProbabilityBar, ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def announcement(self) -> str:
+        """The answer as one sentence; with its probability, the same answer to another row is still news."""
+        share = next((f", {bar.percent:.1f} %" for bar in self.bars if bar.label == self.answer), "")
+        return f"{self.target}: {self.answer}{share}"
+
 
 _MOST_BARS = 10
 _DIGITS = 6
@@ -208,13 +215,15 @@ def plain_number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def present_prediction(prediction: Prediction, version: ModelVersion) -> PredictionView:
-    """A prediction with its most probable classes first."""
+def present_prediction(
+    prediction: Prediction, version: ModelVersion, *, folded: Collection[str] = ()
+) -> PredictionView:
+    """A prediction with its most probable classes first; nothing is said about what was not asked (``folded``)."""
     answer = prediction.prediction
     ranked = sorted((prediction.probabilities or {}).items(), key=lambda item: -item[1])
     return PredictionView(
         target=version.target,
         answer=plain_number(answer) if isinstance(answer, float) else str(answer),
         bars=tuple(ProbabilityBar(label=name, percent=100 * share) for name, share in ranked[:_MOST_BARS]),
-        findings=prediction.findings,
+        findings=tuple(finding for finding in prediction.findings if finding.field not in folded),
     )

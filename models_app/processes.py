@@ -15,6 +15,9 @@ from collections.abc import Iterator
 import psutil
 
 MARK = "AUTOML_JOB"
+# Beside the outcome: where the child failed, without a value of anybody's rows. Its own log may quote cells, so
+# that goes with the workspace and is never copied.
+TRACE = "trace.txt"
 _PR_SET_CHILD_SUBREAPER = 36
 _END_SECONDS = 10.0
 

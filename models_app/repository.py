@@ -14,6 +14,7 @@ from ml.problem import Preset, ProblemType
 from models_app import jobs_repository
 from models_app.records import Job, JobStatus, Model, ModelStatus, ModelVersion
 from smartml.errors import Conflict, JobCancelled
+from storage import mongo_users
 from storage.mongo import (
     Document,
     checked_name,
@@ -65,6 +66,7 @@ def store_version(*, job: Job, owner: str, name: str, version: ModelVersion) -> 
 
     :raises Conflict: the lease is lost, or the model was deleted meanwhile.
     :raises JobCancelled: the person asked to cancel before this.
+    :raises AccountClosing: the person's account is being deleted.
     """
     new_name = checked_name(name)
     facts = _version_document(version)
@@ -73,18 +75,11 @@ def store_version(*, job: Job, owner: str, name: str, version: ModelVersion) -> 
         if not _succeed(job, owner, session):
             return _stored_before(job, owner, session)
         stored = _append(job, facts, session) or _insert_first(job, new_name, facts, session)
-        get_collection(Name.USERS).update_one(
-            {"_id": object_id(job.user_id)},
-            {
-                "$inc": {
-                    "models_count": 1 if len(stored["versions"]) == 1 else 0,
-                    "models_bytes": version.stored_size,
-                    "datasets_count": 0,
-                    "datasets_bytes": 0,
-                }
-            },
-            upsert=True,
-            session=session,
+        mongo_users.count_in(
+            session,
+            user_id=job.user_id,
+            models_count=1 if len(stored["versions"]) == 1 else 0,
+            models_bytes=version.stored_size,
         )
         return stored
 
@@ -147,19 +142,7 @@ def remove(*, model_id: str, user_id: str) -> bool:
         if gone is None:
             return False
         size = sum(version["stored_size"] for version in gone["versions"])
-        # Never below zero: a wrong total is for the storage audit to correct, not a reason to keep this.
-        get_collection(Name.USERS).update_one(
-            {"_id": key["user_id"]},
-            [
-                {
-                    "$set": {
-                        "models_count": {"$max": [0, {"$subtract": ["$models_count", 1]}]},
-                        "models_bytes": {"$max": [0, {"$subtract": ["$models_bytes", size]}]},
-                    }
-                }
-            ],
-            session=session,
-        )
+        mongo_users.uncount_in(session, user_id=user_id, models_count=1, models_bytes=size)
         return True
 
     return run_in_transaction(commit)
@@ -181,6 +164,19 @@ def ids_of_user(*, user_id: str) -> tuple[str, ...]:
     """The ids of all of a person's models, in any state."""
     found = get_collection(Name.MODELS).find({"user_id": object_id(user_id)}, {"_id": 1})
     return tuple(str(document["_id"]) for document in found)
+
+
+@translated()
+def stored_versions(*, model_ids: set[str]) -> set[tuple[str, str, int]]:
+    """User, model and number of every stored version of these models, in any state."""
+    found = get_collection(Name.MODELS).find(
+        {"_id": {"$in": [object_id(model_id) for model_id in model_ids]}}, {"user_id": 1, "versions.version": 1}
+    )
+    return {
+        (str(model["user_id"]), str(model["_id"]), int(version["version"]))
+        for model in found
+        for version in model["versions"]
+    }
 
 
 def _succeed(job: Job, owner: str, session: ClientSession) -> bool:

@@ -7,6 +7,7 @@ feature schema of each version. MongoDB holds the facts.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.cache import cache
@@ -15,6 +16,7 @@ from ml.evaluation import Evaluation
 from ml.prediction import Feature, Finding, check_row
 from models_app import jobs_repository, jobs_services, predictor, repository
 from models_app.jobs_services import (
+    FormAlreadyUsed,
     cancel_job,
     check_target,
     get_job,
@@ -26,15 +28,21 @@ from models_app.jobs_services import (
 )
 from models_app.records import Model, ModelStatus, ModelVersion
 from smartml.errors import InvalidInput, NotFound
+from storage import sweeping
 from storage.blobs import Removed, get_blobs
+from storage.emptying import delete_all
 from storage.paging import Page
 
 __all__ = [
+    "FormAlreadyUsed",
     "Prediction",
     "cancel_job",
     "check_target",
     "delete_all_of_user",
     "delete_model",
+    "find_for_deletion",
+    "finish_deletion",
+    "forget_jobs_of_user",
     "get_job",
     "get_model",
     "list_jobs",
@@ -52,7 +60,9 @@ __all__ = [
 
 EVALUATION, SCHEMA = "evaluation", "schema"
 MAX_NAME = 120
-_CACHE_SECONDS = 24 * 3600
+# Bounds what another process keeps of a deleted model, where each has a cache of its own.
+_CACHE_SECONDS = 3600
+_GONE_SECONDS = 900
 T = TypeVar("T")
 
 
@@ -69,6 +79,14 @@ def get_model(*, user_id: str, model_id: str) -> Model:
     """This person's model; NotFound when it is absent, being deleted, or somebody else's."""
     model = repository.get(model_id=model_id, user_id=user_id)
     if model is None or model.status is not ModelStatus.READY:
+        raise NotFound("There is no such model.")
+    return model
+
+
+def find_for_deletion(*, user_id: str, model_id: str) -> Model:
+    """A model that can be deleted, or whose deletion can be finished."""
+    model = repository.get(model_id=model_id, user_id=user_id)
+    if model is None:
         raise NotFound("There is no such model.")
     return model
 
@@ -95,13 +113,16 @@ def delete_model(*, user_id: str, model_id: str) -> tuple[Model, Removed]:
 
     Trainings of further versions are cancelled first. One that is past its last check finds the model gone when
     it stores its version, fails, and removes its own blobs.
+
+    :raises ServiceUnavailable: not all blobs are gone; the model stays ``deleting`` and the sweep goes on.
     """
     model = repository.mark_deleting(model_id=model_id, user_id=user_id)
     if model is None:
         raise NotFound("There is no such model.")
     for job in jobs_repository.active_for_model(model_id=model_id):
         jobs_repository.request_cancel(job_id=job.id, user_id=user_id)
-    removed = get_blobs().delete_model(user_id=user_id, model_id=model_id)
+    _forget_blobs(model)
+    removed = delete_all(partial(get_blobs().delete_model, user_id=user_id, model_id=model_id))
     repository.remove(model_id=model_id, user_id=user_id)
     return model, removed
 
@@ -119,14 +140,30 @@ def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
 def _from_blob(model: Model, version: int, stem: str, build: Callable[[dict[str, Any]], T]) -> T:
     """A JSON blob as an object; kept in the cache under the version's checksum, so a stale hit is impossible."""
     facts = _version(model, version)
-    key = f"model-{stem}:{model.id}:{version}:{facts.zip_sha256}"
+    key = _key(model, facts, stem)
     document = cache.get(key)
     if document is None:
         blobs = get_blobs()
         name = blobs.model_file(model.user_id, model.id, version, stem, "json")
         document = json.loads(b"".join(blobs.iter_chunks(blobs.models_container, name)))
         cache.set(key, document, _CACHE_SECONDS)
+        if cache.get(_gone_key(model)):
+            cache.delete(key)
     return build(document)
+
+
+def _key(model: Model, version: ModelVersion, stem: str) -> str:
+    return f"model-{stem}:{model.id}:{version.version}:{version.zip_sha256}"
+
+
+def _gone_key(model: Model) -> str:
+    return f"model-gone:{model.id}"
+
+
+def _forget_blobs(model: Model) -> None:
+    """Drop what the cache has of a model, also what a request in flight is about to add."""
+    cache.set(_gone_key(model), 1, _GONE_SECONDS)
+    cache.delete_many([_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA)])
 
 
 def stream_model(*, model: Model, version: int) -> Iterator[bytes]:
@@ -148,13 +185,29 @@ def predict(*, model: Model, version: int, values: Mapping[str, str]) -> Predict
 
 
 def delete_all_of_user(user_id: str) -> None:
-    """Part of closing an account: every training ends, every model and its blobs go. Again is fine."""
+    """Part of closing an account: every training ends, every model and its blobs go. Again is fine.
+
+    The jobs stay on record until no blob is left (:func:`forget_jobs_of_user`).
+    """
     jobs_services.end_all_of_user(user_id)
-    for model_id in repository.ids_of_user(user_id=user_id):
-        try:
-            delete_model(user_id=user_id, model_id=model_id)
-        except NotFound:
-            continue  # the sweep was quicker
+    sweeping.each(
+        repository.ids_of_user(user_id=user_id),
+        lambda model_id: finish_deletion(user_id=user_id, model_id=model_id),
+        what="deleting a model",
+    )
+
+
+def finish_deletion(*, user_id: str, model_id: str) -> bool:
+    """Delete a model unless somebody else was quicker; whether there was something to delete."""
+    try:
+        delete_model(user_id=user_id, model_id=model_id)
+    except NotFound:
+        return False
+    return True
+
+
+def forget_jobs_of_user(user_id: str) -> None:
+    """The end of closing an account: its trainings, once nothing of them can be left in the blob store."""
     jobs_repository.forget_user(user_id=user_id)
 
 

@@ -4,16 +4,18 @@ several machines."""
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.utils import timezone
 
-from accounts.closing import sweep_closing
+from accounts.closing import sweep_closing, sweep_tombstones
 from datasets.services import sweep_datasets
 from models_app import jobs_repository as jobs
 from models_app import queue, repository
 from models_app.records import Job, JobError, JobStatus
-from smartml.errors import NotFound
+from storage import sweeping
 from storage.blobs import get_blobs
+from storage.emptying import delete_all
 from storage.workspace import sweep_workspaces
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,8 @@ DELETING_AFTER = timedelta(minutes=5)
 STOPPED_TWICE = JobError(
     code="worker_stopped",
     message="The worker stopped twice while this training was running, so it was not tried again.",
-    hint="It may need more memory than the machine has: try the Quick preset or fewer rows.",
+    hint="Train again. If it stops again although nobody restarted the server, memory may be running out: try "
+    "the Quick preset or fewer rows.",
 )
 
 
@@ -52,7 +55,7 @@ def sweep() -> dict[str, int]:
 def sweep_expired_leases() -> int:
     """Trainings whose worker has stopped without a word: once more, then failed with the reason."""
     now = timezone.now()
-    return sum(_end_expired(job, now) for job in jobs.expired(now=now))
+    return sweeping.each(jobs.expired(now=now), lambda job: _end_expired(job, now), what="ending a lost training")
 
 
 def _end_expired(job: Job, now: datetime) -> bool:
@@ -74,31 +77,32 @@ def _end_expired(job: Job, now: datetime) -> bool:
 def sweep_unclaimed_jobs() -> int:
     """Trainings that wait although no message speaks of them: the enqueuer died, or the queue was lost."""
     waiting = jobs.unclaimed(older_than=timezone.now() - UNCLAIMED_AFTER)
-    return sum(queue.enqueue_missing(job.id) for job in waiting)
+    return sweeping.each(waiting, lambda job: queue.enqueue_missing(job.id), what="enqueueing a training")
 
 
 def sweep_job_blobs() -> int:
     """Blobs of attempts that ended without a model, where the worker could not remove them itself."""
-    removed = 0
-    for job in jobs.with_leftovers():
-        receipt = get_blobs().delete_model_version(user_id=job.user_id, model_id=job.model_id, version=job.version)
+    blobs = get_blobs()
+
+    def clean(job: Job) -> int:
+        receipt = delete_all(
+            partial(blobs.delete_model_version, user_id=job.user_id, model_id=job.model_id, version=job.version)
+        )
         jobs.mark_clean(job_id=job.id)
-        removed += receipt.count
-    return removed
+        return receipt.count
+
+    return sweeping.each(jobs.with_leftovers(), clean, what="removing the blobs of a training")
 
 
 def sweep_deleted_models() -> int:
     """Deletions that were interrupted."""
-    from models_app.services import delete_model
+    from models_app.services import finish_deletion
 
-    finished = 0
-    for model in repository.unfinished(untouched_since=timezone.now() - DELETING_AFTER):
-        try:
-            delete_model(user_id=model.user_id, model_id=model.id)
-        except NotFound:
-            continue  # another sweep was quicker
-        finished += 1
-    return finished
+    return sweeping.each(
+        repository.unfinished(untouched_since=timezone.now() - DELETING_AFTER),
+        lambda model: finish_deletion(user_id=model.user_id, model_id=model.id),
+        what="deleting a model",
+    )
 
 
 def _workspaces() -> int:
@@ -116,5 +120,6 @@ STEPS: dict[str, Callable[[], int]] = {
     "deleted_models": sweep_deleted_models,
     "datasets": sweep_datasets,
     "accounts": _accounts,
+    "tombstones": sweep_tombstones,
     "workspaces": _workspaces,
 }

@@ -8,6 +8,13 @@ def run_training(job_id: str) -> str | None:
     return run_job(job_id)
 
 
+def sweep_strays() -> int:
+    """``light`` cluster, each hour: blobs that no metadata speaks of."""
+    from models_app.strays import sweep_strays as run
+
+    return run()
+
+
 def sweep() -> dict[str, int]:
     """``light`` cluster, each minute: finish or undo what dead processes left."""
     from models_app.sweep import sweep as run

@@ -10,11 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from datasets import services as datasets
 from models_app import services
 from models_app.forms import PredictionForm, RenameForm
 from models_app.presenters import present_evaluation, present_prediction
 from models_app.records import Model, ModelVersion
-from smartml.errors import InvalidInput, NotFound
+from smartml.errors import BlobMissing, InvalidInput, NotFound, ServiceUnavailable
 from smartml.htmx import UserRequest, goto, wants_fragment
 
 
@@ -32,19 +33,22 @@ def model_list(request: UserRequest) -> HttpResponse:
 @login_required
 @require_GET
 def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
-    """One version of a model: its honest score, leaderboard, facts and prediction form."""
+    """One version of a model: its honest score, leaderboard and facts; the prediction form follows by itself."""
     model = services.get_model(user_id=request.user.id, model_id=model_id)
     asked = request.GET.get("version", str(model.version))
     version = _version(model, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
-    features = services.model_features(model=model, version=version.version)
-    context = {
-        "model": model,
-        "version": version,
-        "evaluation": present_evaluation(services.model_evaluation(model=model, version=version.version), version),
-        "form": PredictionForm(features=features),
-        "rename_form": RenameForm(initial={"name": model.name}),
-    }
-    return render(request, "models_app/detail.html", context)
+    context: dict[str, object] = {"model": model, "version": version}
+    context["rename_form"] = RenameForm(initial={"name": model.name})
+    context["has_dataset"] = datasets.has_dataset(user_id=request.user.id, dataset_id=version.dataset_id)
+    status = 200
+    try:
+        evaluation = services.model_evaluation(model=model, version=version.version)
+    except (BlobMissing, ServiceUnavailable) as error:
+        # The facts, and above all the delete button, must stay within reach.
+        context["failure"], status = error, error.status
+    else:
+        context["evaluation"] = present_evaluation(evaluation, version)
+    return render(request, "models_app/detail.html", context, status=status)
 
 
 def _version(model: Model, number: int) -> ModelVersion:
@@ -77,7 +81,7 @@ def model_rename(request: UserRequest, model_id: str) -> HttpResponse:
 def model_delete(request: UserRequest, model_id: str) -> HttpResponse:
     """Ask, then delete every version; the receipt names what was removed."""
     if request.method != "POST":
-        model = services.get_model(user_id=request.user.id, model_id=model_id)
+        model = services.find_for_deletion(user_id=request.user.id, model_id=model_id)
         return render(request, "models_app/delete.html", {"model": model})
     model, removed = services.delete_model(user_id=request.user.id, model_id=model_id)
     return render(request, "models_app/deleted.html", {"model": model, "removed": removed})
@@ -106,13 +110,15 @@ def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResp
     """The form of one prediction; posting it answers with probabilities and findings."""
     model = services.get_model(user_id=request.user.id, model_id=model_id)
     found = _version(model, version)
+    sent = request.POST if request.method == "POST" else request.GET
+    whole = bool(sent.get("all"))
     features = services.model_features(model=model, version=version)
-    form = PredictionForm(request.POST if request.method == "POST" else None, features=features)
-    context: dict[str, object] = {"model": model, "version": found, "form": form}
+    form = PredictionForm(request.POST if request.method == "POST" else None, features=features, whole=whole)
+    context: dict[str, object] = {"model": model, "version": found, "form": form, "whole": whole}
     if form.is_bound and form.is_valid():
         try:
             prediction = services.predict(model=model, version=version, values=form.values())
-            context["prediction"] = present_prediction(prediction, found)
+            context["prediction"] = present_prediction(prediction, found, folded=form.folded)
         except InvalidInput as error:
             form.add_column_errors(error.fields or {"": error.message})
     template = "models_app/_predict.html" if wants_fragment(request) else "models_app/predict.html"

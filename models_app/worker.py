@@ -9,20 +9,25 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
 
 from models_app import jobs_repository as jobs
+from models_app import queue, stopping
 from models_app.jobs_services import deadline_seconds
-from models_app.processes import MARK, become_subreaper, end_tree
+from models_app.processes import MARK, TRACE, become_subreaper, end_tree
 from models_app.records import Job, JobError, JobStatus
 from smartml.errors import ServiceUnavailable, SmartMLError
 from storage.blobs import get_blobs
@@ -33,12 +38,17 @@ T = TypeVar("T")
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 3.0
+# Without an answer from MongoDB the child is ended this long before the lease runs out: to end it takes the grace,
+# and one more unanswered renewal may come before it.
+LEASE_MARGIN_SECONDS = 10.0
+# A child may be ended while a request of it is on its way to the blob store: how long it may take to arrive.
+SETTLE = timedelta(minutes=2)
 # The child commits the model and then exits: how long the exit may take.
 EXIT_SECONDS = 30.0
 # A transaction that the child had open when it was killed keeps its documents locked until MongoDB gives it up,
 # after a minute.
 CONCLUDE_SECONDS = 90.0
-LOG_TAIL_BYTES = 8_000
+TRACE_BYTES = 8_000
 
 CRASHED = JobError(
     code="crashed",
@@ -59,18 +69,29 @@ TIMED_OUT = JobError(
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How the supervision ended. ``error``: why, unless the owner cancelled it or the lease was lost."""
+    """How the supervision ended. ``error``: why, unless the owner cancelled it, the lease was lost, or the worker
+    was told to stop (``stopped``: the training is not to blame and begins anew elsewhere)."""
 
     error: JobError | None = None
     cancelled: bool = False
+    stopped: bool = False
 
 
 def run_job(job_id: str) -> JobStatus | None:
     """Run a queued training to its end and return its final state.
 
     A job that is running elsewhere or over is left alone (a second delivery does nothing) and its state returned;
-    None when there is no such job.
+    None when there is no such job. A worker that is told to stop puts the job back.
     """
+    with stopping.heeding():
+        return _run_job(job_id)
+
+
+def _run_job(job_id: str) -> JobStatus | None:
+    if stopping.asked():
+        # The sweep sees that the job waits without a message.
+        current = jobs.get(job_id=job_id)
+        return current.status if current else None
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     job = jobs.claim(job_id=job_id, owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
     if job is None:
@@ -104,9 +125,11 @@ class _Attempt:
         return self._conclude(ended)
 
     def _remove_leftovers(self) -> None:
-        """Blobs that an earlier attempt stored before it died; create-only uploads would refuse to replace them."""
-        if self.job.attempt > 1:
-            self._delete_blobs()
+        """Blobs that an earlier attempt stored before it died; create-only uploads would refuse to replace them.
+
+        Always: an attempt that was interrupted does not count. The version's number is this job's alone.
+        """
+        self._delete_blobs()
 
     def _supervise(self, scratch: Path) -> _Ended:
         become_subreaper()
@@ -123,7 +146,7 @@ class _Attempt:
             os.close(lifeline)
             os.close(held)
         if ended.error is not None:
-            logger.warning("Job %s: %s\n%s", self.job.id, ended.error.message, _tail(log))
+            logger.warning("Job %s: %s\n%s", self.job.id, ended.error.message, _trace(scratch))
         return ended
 
     def _start(
@@ -150,23 +173,33 @@ class _Attempt:
         renewed = time.monotonic()
         while True:
             try:
-                return _ended_with(child.wait(POLL_SECONDS), outcome)
+                return self._after_exit(child.wait(POLL_SECONDS), outcome)
             except subprocess.TimeoutExpired:
                 pass
-            if time.monotonic() > deadline:
+            if stopping.asked():
+                return _Ended(stopped=True)
+            asked_at = time.monotonic()
+            if asked_at > deadline:
                 return _Ended(TIMED_OUT)
             try:
                 current = self._renew()
             except ServiceUnavailable as error:
-                if time.monotonic() - renewed > settings.JOB_LEASE_SECONDS:
+                if time.monotonic() - renewed > _renew_within():
                     return _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
                 logger.warning("Job %s: the lease could not be renewed: %s", self.job.id, error.message)
                 continue
-            renewed = time.monotonic()
+            # The lease began when MongoDB was asked, not when its answer came.
+            renewed = asked_at
             if current is None:
                 return self._after_lost_lease(child, outcome)
             if current.cancel_requested:
                 return _Ended(cancelled=True)
+
+    def _after_exit(self, code: int, outcome: Path) -> _Ended:
+        if code == -signal.SIGTERM and stopping.asked_within(POLL_SECONDS):
+            # Who ends every process of the service may reach the child first.
+            return _Ended(stopped=True)
+        return _ended_with(code, outcome)
 
     def _after_lost_lease(self, child: "subprocess.Popen[bytes]", outcome: Path) -> _Ended:
         """Either the child has just stored the model and is about to exit, or the job is no longer ours."""
@@ -182,21 +215,50 @@ class _Attempt:
         """Write the job's end, unless the child has (succeeded) or the job is somebody else's by now."""
         held = _insist(self._renew)
         if held is None:
-            current = _insist(lambda: jobs.get(job_id=self.job.id))
-            if current is None:
-                # The account was closed meanwhile: nobody else will ever look after these blobs.
-                self._clean()
-                return None
-            return current.status
+            return self._leave()
         cleaned = self._clean()
-        if ended.cancelled or held.cancel_requested:
-            over = _insist(lambda: jobs.cancel(job_id=self.job.id, owner=self.owner))
-        else:
-            error = ended.error or CRASHED
-            over = _insist(lambda: jobs.fail(job_id=self.job.id, owner=self.owner, error=error))
-        if cleaned:
+        over = _insist(lambda: self._end(ended, held))
+        if over is None:
+            return self._leave()
+        if held.status is JobStatus.STORING:
+            self._look_again()
+        elif cleaned:
             _insist(lambda: jobs.mark_clean(job_id=self.job.id))
-        return over.status if over else None
+        if over.status is JobStatus.QUEUED:
+            self._enqueue()
+        return over.status
+
+    def _end(self, ended: _Ended, held: Job) -> Job | None:
+        if ended.cancelled or held.cancel_requested:
+            return jobs.cancel(job_id=self.job.id, owner=self.owner)
+        if ended.stopped:
+            return jobs.requeue(job_id=self.job.id, owner=self.owner, counted=False)
+        return jobs.fail(job_id=self.job.id, owner=self.owner, error=ended.error or CRASHED)
+
+    def _leave(self) -> JobStatus | None:
+        """The end of an attempt that does not hold the job any more: only what nobody else will do."""
+        current = _insist(lambda: jobs.get(job_id=self.job.id))
+        if current is None:
+            # The account was closed meanwhile: nobody else will ever look after these blobs.
+            self._clean()
+            return None
+        if current.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+            # Ended by others, who may have looked for blobs before this attempt's child stored one. No attempt
+            # can follow whose blobs they might be.
+            self._look_again()
+            self._clean()
+        return current.status
+
+    def _look_again(self) -> None:
+        _insist(lambda: jobs.look_again(job_id=self.job.id, after=timezone.now() + SETTLE))
+
+    def _enqueue(self) -> None:
+        """For another worker; the message that brought the job here stays locked if this process ends."""
+        try:
+            queue.forget(self.job.id)
+            queue.enqueue(self.job.id)
+        except DatabaseError:
+            logger.warning("Job %s: it is left to the sweep to enqueue it.", self.job.id, exc_info=True)
 
     def _renew(self) -> Job | None:
         return jobs.heartbeat(job_id=self.job.id, owner=self.owner, lease_seconds=settings.JOB_LEASE_SECONDS)
@@ -227,6 +289,12 @@ def _ended_with(code: int, outcome: Path) -> _Ended:
         return _Ended(CRASHED)
 
 
+def _renew_within() -> float:
+    """After how many seconds without a renewal the child has to be ended."""
+    lease: float = settings.JOB_LEASE_SECONDS
+    return max(lease - LEASE_MARGIN_SECONDS, lease / 2)
+
+
 def _insist(call: Callable[[], T]) -> T:
     """Call until MongoDB answers, within ``CONCLUDE_SECONDS``; then the lease runs out and the sweep decides."""
     give_up = time.monotonic() + CONCLUDE_SECONDS
@@ -239,8 +307,8 @@ def _insist(call: Callable[[], T]) -> T:
             time.sleep(POLL_SECONDS)
 
 
-def _tail(log: Path) -> str:
+def _trace(scratch: Path) -> str:
     try:
-        return log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
-    except OSError as error:
-        return f"(no log: {error})"
+        return (scratch / TRACE).read_bytes()[-TRACE_BYTES:].decode("utf-8", "replace")
+    except OSError:
+        return "(it left no trace)"

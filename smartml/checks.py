@@ -1,4 +1,4 @@
-"""What is wrong with the settings of Azure, MongoDB and the queue, said at start.
+"""What is wrong with the settings of Azure, MongoDB, the queue and the caches, said at start.
 
 Looks at settings only and asks no service, so a start costs nothing. Blob storage may be missing on purpose, so
 what concerns it is a warning: the app starts and every dataset and model operation says why it fails. A setting
@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.filebased import FileBasedCache
 from django.core.checks import ERROR, CheckMessage, Error, Warning
+from django.utils.module_loading import import_string
 
 from storage.credentials import AuthKind, AzureSettings
 
@@ -132,7 +135,25 @@ def _check_durations(training: dict[str, Any]) -> Iterable[CheckMessage]:
         )
 
 
-ALL = (check_azure, check_mongodb, check_queue)
+def check_caches(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """Whether caches stay in memory: first rows and schemas are cached, and belong in no file and no SQL table."""
+    found: list[CheckMessage] = []
+    for kind, place in ((FileBasedCache, "files"), (DatabaseCache, "an SQL table")):
+        names = [
+            name for name, cache in settings.CACHES.items() if issubclass(import_string(cache["BACKEND"]), kind)
+        ]
+        if names:
+            found.append(
+                Error(
+                    f"The cache ({', '.join(names)}) writes to {place}, and rows of datasets are cached.",
+                    hint="Use locmemcache://smartml, or redis://HOST:6379/0 to share it (CACHE_URL).",
+                    id="smartml.E030",
+                )
+            )
+    return found
+
+
+ALL = (check_azure, check_mongodb, check_queue, check_caches)
 
 
 def log_findings() -> None:

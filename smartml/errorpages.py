@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
-from smartml.errors import SmartMLError, StorageNotConfigured
+from smartml.errors import SmartMLError, StorageNotConfigured, TooManyRequests
 from smartml.htmx import as_alert, wants_fragment
 from smartml.requestid import current_request_id
 
@@ -75,6 +75,8 @@ def render_error(request: HttpRequest, error: SmartMLError) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     if error.status == 503:
         response["Retry-After"] = str(RETRY_SECONDS)
+    elif isinstance(error, TooManyRequests) and error.retry_seconds is not None:
+        response["Retry-After"] = str(error.retry_seconds)
     return response
 
 

@@ -4,7 +4,10 @@ Every layer raises these; ``smartml.middleware`` renders them as a page, a fragm
 it imports nothing of the project, so anybody may import it.
 """
 
+import traceback
 from collections.abc import Mapping
+
+_LOGGED_FRAMES = 8
 
 
 class SmartMLError(Exception):
@@ -84,12 +87,26 @@ class Conflict(SmartMLError):
     default_hint = "Reload the page to see its current state."
 
 
+class AccountClosing(Conflict):
+    """The account is being deleted: nothing more is stored for it."""
+
+    code = "account_closing"
+    default_hint = "Use another account, or make a new one."
+
+
 class TooManyRequests(SmartMLError):
-    """Too many attempts in a short time."""
+    """Too many attempts in a short time.
+
+    :param retry_seconds: when it is worth trying again, if that is known.
+    """
 
     status = 429
     code = "too_many_requests"
     default_hint = "Wait a few minutes and try again."
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_seconds: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_seconds = retry_seconds
 
 
 class ServiceUnavailable(SmartMLError):
@@ -155,3 +172,16 @@ class VersionMismatch(SmartMLError):
     status = 409
     code = "version_mismatch"
     default_hint = "Train the model again with the libraries installed now."
+
+
+def trace_without_values(error: BaseException) -> str:
+    """Types and places of an error and its causes, for a log: no message, because libraries that read data quote
+    cells in theirs ("could not convert string to float: 'Alice Smith'")."""
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        frames = traceback.extract_tb(seen.__traceback__)[-_LOGGED_FRAMES:]
+        places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__} at {places or 'no place'}")
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\n  caused by ".join(lines)

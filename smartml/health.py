@@ -1,6 +1,8 @@
 """Whether the services a page stands on answer, asked side by side and within a fixed time."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.8
 _BANNER_SECONDS = 30
+_KEPT_SECONDS = 2.5
+_lock = threading.Lock()
+_known: tuple[float, "tuple[Check, ...]"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,26 @@ def check_all() -> tuple[Check, ...]:
     pool.shutdown(wait=False, cancel_futures=True)
     late = f"No answer within {DEADLINE_SECONDS:.0f} seconds."
     return tuple(future.result() if future.done() else Check(name, False, late) for name, future in futures.items())
+
+
+def check_recently() -> tuple[Check, ...]:
+    """The same, at most once in 2.5 seconds: anybody may ask, and asking costs three services and three threads.
+
+    Who asks meanwhile waits for the one answer.
+    """
+    global _known
+    with _lock:
+        if _known is None or time.monotonic() - _known[0] > _KEPT_SECONDS:
+            checks = check_all()
+            _known = (time.monotonic(), checks)
+        return _known[1]
+
+
+def forget() -> None:
+    """Ask afresh next time."""
+    global _known
+    with _lock:
+        _known = None
 
 
 def storage_problem() -> str | None:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from smartml import requestid
@@ -32,6 +33,23 @@ class RequestIdMiddleware:
         finally:
             requestid.end()
         response["X-Request-ID"] = request_id
+        return response
+
+
+class PrivateAnswersMiddleware:
+    """What a signed-in person is answered stays in no cache, not even the browser's own: Back after signing out
+    shows nothing. A view that has said otherwise knows why.
+
+    The cookie is asked, not the person: that would be a query for every answer.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_store=True)
         return response
 
 

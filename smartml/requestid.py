@@ -2,9 +2,8 @@
 
 import logging
 import re
+import secrets
 from contextvars import ContextVar
-
-from storage.ids import new_id
 
 _current: ContextVar[str] = ContextVar("request_id", default="-")
 # What a balancer in front may send; anything else could forge log lines.
@@ -17,8 +16,11 @@ def current_request_id() -> str:
 
 
 def begin(offered: str | None) -> str:
-    """Start a request: keep a well-formed id from the balancer, else make one."""
-    request_id = offered if offered and _ACCEPTED.fullmatch(offered) else new_id()
+    """Start a request: keep a well-formed id from the balancer, else make one.
+
+    Random: the ids of things follow one another, and this one is shown to everybody.
+    """
+    request_id = offered if offered and _ACCEPTED.fullmatch(offered) else secrets.token_hex(12)
     _current.set(request_id)
     return request_id
 

@@ -42,13 +42,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
-    "django_q",
     "axes",
     "csp",
     "smartml",
     "accounts",
     "datasets",
     "models_app",
+    # After models_app, whose `qcluster` command replaces its own.
+    "django_q",
 ]
 MIDDLEWARE = [
     "smartml.middleware.RequestIdMiddleware",
@@ -56,6 +57,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "smartml.middleware.PrivateAnswersMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -98,7 +100,11 @@ else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://smartml")}
+CACHES: dict[str, dict[str, Any]] = {"default": env.cache_url("CACHE_URL", default="locmemcache://smartml")}
+# Counters of attempts: apart, so that neither what is cached nor clearing it makes room for more attempts.
+CACHES["limits"] = CACHES["default"] | {"KEY_PREFIX": "limits"}
+if CACHES["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache":
+    CACHES["limits"] |= {"LOCATION": "limits", "OPTIONS": {"MAX_ENTRIES": 100_000}}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -112,8 +118,11 @@ LOGIN_URL = reverse_lazy("accounts:sign_in")
 LOGIN_REDIRECT_URL = reverse_lazy("dashboard")
 LOGOUT_REDIRECT_URL = reverse_lazy("accounts:sign_in")
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURE_LIMIT", default=8)
+SIGN_IN_FAILURE_LIMIT_PER_IP = env.int("SIGN_IN_FAILURE_LIMIT_PER_IP", default=50)
 AXES_COOLOFF_TIME = env.int("SIGN_IN_COOLOFF_HOURS", default=1)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "accounts.lockout.SignInHandler"
+AXES_CLIENT_IP_CALLABLE = "accounts.clients.client_ip"
 AXES_LOCKOUT_CALLABLE = "smartml.views.locked_out"
 AXES_USERNAME_CALLABLE = "accounts.services.sign_in_name"
 AXES_RESET_ON_SUCCESS = True
@@ -128,9 +137,13 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "smartml.views.csrf_failure"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
+# Asked from inside, by plain HTTP, and without a secret in the answer.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+# Off: it would close plain HTTP for every other name below this one, for a year, whoever runs them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -199,7 +212,11 @@ PREDICTOR_CACHE_BYTES = env.int("PREDICTOR_CACHE_BYTES", default=1024 * MIB)
 # AutoGluon's model families to try ("GBM,CAT"); empty: those of the preset.
 TRAINING_FAMILIES = env.list("TRAINING_FAMILIES", default=[])
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
+# Blobs that no metadata speaks of are reported at once and deleted when they are this old.
+STRAY_BLOB_HOURS = env.int("STRAY_BLOB_HOURS", default=24)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * MIB
+# `datasets.views.upload` alone takes a file, with a handler of its own.
+FILE_UPLOAD_HANDLERS = ["smartml.uploads.RefuseFiles"]
 # The prediction form has a field for every feature.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_COLUMNS + 100
 

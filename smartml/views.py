@@ -3,9 +3,17 @@
 import sys
 from collections.abc import Mapping
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import (
+    DisallowedHost,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.template.defaultfilters import date
 from django.utils import timezone
@@ -65,16 +73,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether everything a page needs answers: 200, or 503 naming what does not."""
-    checks = health.check_all()
+    """Whether everything a page needs answers: 200, or 503 naming what does not; staff are told why."""
+    checks = health.check_recently()
     ready = all(check.ok for check in checks)
-    body = {
-        "status": "ok" if ready else "failed",
-        "checks": {
-            check.name: {"status": "ok" if check.ok else "failed", "message": check.message} for check in checks
-        },
-    }
-    return JsonResponse(body, status=200 if ready else 503)
+    states = {check.name: {"status": "ok" if check.ok else "failed"} for check in checks}
+    if _is_staff(request):
+        for check in checks:
+            states[check.name]["message"] = check.message
+    return JsonResponse({"status": "ok" if ready else "failed", "checks": states}, status=200 if ready else 503)
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    try:
+        return bool(request.user.is_authenticated and request.user.is_staff)
+    except DatabaseError:  # who it is stands in the very service that does not answer
+        return False
 
 
 @staff_required
@@ -88,23 +101,40 @@ def storage_banner(request: UserRequest) -> HttpResponse:
 def locked_out(
     request: HttpRequest, response: HttpResponse | None = None, credentials: Mapping[str, object] | None = None
 ) -> HttpResponse:
-    """Too many wrong passwords from one place for one address, whether or not it has an account."""
+    """Too many wrong passwords from one place: for one address, with an account or without, or for several."""
     until = locked_until(request)
-    answer = render_error(
+    return render_error(
         request,
         TooManyRequests(
-            "There were too many attempts to sign in with this e-mail address.",
+            "There were too many attempts to sign in with this e-mail address, or from this network.",
             hint=f"Try again after {date(until, 'H:i')} UTC, or reset your password.",
+            retry_seconds=int((until - timezone.now()).total_seconds()) + 1,
         ),
     )
-    answer["Retry-After"] = str(int((until - timezone.now()).total_seconds()) + 1)
-    return answer
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return render_error(request, TooLarge("That form holds more data than this page accepts."))
-    return render_error(request, BadRequest("The server could not understand what the browser sent."))
+    return render_error(request, _why_unreadable(exception))
+
+
+def _why_unreadable(exception: Exception) -> BadRequest:
+    """What Django has refused to read, in a sentence; its own words stay in the log."""
+    if isinstance(exception, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return BadRequest(f"That form has too many fields; this site reads at most {most:,}.", hint="Send fewer.")
+    if isinstance(exception, TooManyFilesSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        return BadRequest(f"That form holds too many files; this site reads at most {most:,}.", hint="Send fewer.")
+    if isinstance(exception, MultiPartParserError):
+        return BadRequest("The form arrived damaged or in part.", hint="Reload the page and send it again.")
+    if isinstance(exception, DisallowedHost):
+        return BadRequest(
+            "This site does not answer under the name in the address.",
+            hint="Use the address you were given; its operator can add names to ALLOWED_HOSTS.",
+        )
+    return BadRequest("The server could not understand what the browser sent.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

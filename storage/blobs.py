@@ -267,11 +267,12 @@ class AzureBlobStorage:
         if not paths.is_deletable_prefix(prefix):
             raise ValueError(f"Refusing to delete by the prefix {prefix!r}.")
         names = [blob.name for blob in self.list_prefix(container, prefix)]
-        deleted = self._delete(container, names)
+        deleted = self.delete_blobs(container, names)
         remaining = sum(1 for _ in self.list_prefix(container, prefix))
         return Removed(count=len(deleted), names=deleted, prefix=prefix, remaining=remaining)
 
-    def _delete(self, container: str, names: list[str]) -> tuple[str, ...]:
+    def delete_blobs(self, container: str, names: list[str]) -> tuple[str, ...]:
+        """Delete exactly these; returns those that were there."""
         deleted: list[str] = []
         for name in names:
             with translated():
@@ -313,6 +314,15 @@ class AzureBlobStorage:
         """Delete every version of the model and what lies beside them."""
         return self.delete_prefix(self.models_container, paths.model_prefix(user_id, model_id))
 
+    def delete_everything_of(self, *, user_id: str) -> Removed:
+        """Delete whatever lies under the person's folder, in both containers."""
+        prefix = paths.user_prefix(user_id)
+        parts = [
+            self.delete_prefix(container, prefix) for container in (self.datasets_container, self.models_container)
+        ]
+        names = tuple(name for part in parts for name in part.names)
+        return Removed(count=len(names), names=names, prefix=prefix, remaining=sum(p.remaining for p in parts))
+
     def delete_model_version(self, *, user_id: str, model_id: str, version: int) -> Removed:
         """Delete the zip and the other files of one version; the other versions stay."""
         folder = paths.model_prefix(user_id, model_id)
@@ -321,7 +331,7 @@ class AzureBlobStorage:
             listed = self.list_prefix(self.models_container, folder)
             return [blob.name for blob in listed if paths.belongs_to_version(blob.name, version)]
 
-        deleted = self._delete(self.models_container, of_version())
+        deleted = self.delete_blobs(self.models_container, of_version())
         return Removed(
             count=len(deleted), names=deleted, prefix=f"{folder}*-v{version}.*", remaining=len(of_version())
         )

@@ -52,6 +52,8 @@ class BlobWriter:
         self.bytes_written = 0
         # From the first request that can make the blob appear; even if its answer never comes.
         self.may_be_visible = False
+        # While that request has no answer, the blob may still appear later.
+        self.may_appear = False
         self._blob = blob
         self._hash = hashlib.sha256()
         self._buffer = bytearray()
@@ -136,7 +138,7 @@ class BlobWriter:
             raise
 
     def _commit_blocks(self) -> str:
-        self.may_be_visible = True
+        self.may_be_visible = self.may_appear = True
         with translated():
             try:
                 done = self._blob.commit_block_list(
@@ -146,12 +148,16 @@ class BlobWriter:
                     metadata={_WRITER_KEY: self._token, "sha256": self._hash.hexdigest()},
                 )
             except (ResourceExistsError, ResourceModifiedError) as error:
-                return self._own_etag(error)
-        return str(done["etag"])
+                etag = self._own_etag(error)
+            else:
+                etag = str(done["etag"])
+        self.may_appear = False
+        return etag
 
     def _own_etag(self, refusal: AzureError) -> str:
         """The etag when the blob in the way is our own: the first answer was lost and the client asked again."""
         there = self._blob.get_blob_properties()
         if (there.metadata or {}).get(_WRITER_KEY) == self._token:
             return str(there.etag)
+        self.may_appear = False
         raise Conflict("There is already a file of that name in blob storage.") from refusal

@@ -49,13 +49,13 @@ def _one_of(*values: str) -> Schema:
     return {"bsonType": "string", "enum": list(values)}
 
 
-def _closed(properties: dict[str, Schema]) -> Schema:
-    """An object of exactly these fields."""
+def _closed(properties: dict[str, Schema], *, optional: dict[str, Schema] | None = None) -> Schema:
+    """An object of exactly these fields, and perhaps of the optional ones."""
     return {
         "bsonType": "object",
         "required": list(properties),
         "additionalProperties": False,
-        "properties": properties,
+        "properties": properties | (optional or {}),
     }
 
 
@@ -198,7 +198,11 @@ _USER: Final = _closed(
         "models_count": _COUNT,
         "datasets_bytes": _COUNT,
         "models_bytes": _COUNT,
-    }
+        # Moves with every write, so that each is one (see `storage.mongo_users`).
+        "revision": _COUNT,
+    },
+    # A tombstone: the account is being deleted, or is gone.
+    optional={"closing_at": _DATE},
 )
 
 VALIDATORS: Final[dict[str, Schema]] = {
@@ -246,5 +250,5 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
             partialFilterExpression={"status": {"$in": ["running", "evaluating", "storing"]}},
         ),
     ),
-    Name.USERS: (),
+    Name.USERS: (_index("tombstones", "closing_at", partialFilterExpression={"closing_at": {"$exists": True}}),),
 }

@@ -20,6 +20,13 @@ def _folder(user_id: str, thing_id: str) -> str:
     return f"{user_id}/{thing_id}/"
 
 
+def user_prefix(user_id: str) -> str:
+    """``u/``: everything of one person."""
+    if not is_id(user_id):
+        raise ValueError("A blob path needs ids of 24 hexadecimal characters.")
+    return f"{user_id}/"
+
+
 def dataset_prefix(user_id: str, dataset_id: str) -> str:
     """``u/d/``: everything of one dataset."""
     return _folder(user_id, dataset_id)
@@ -49,9 +56,22 @@ def model_blob(user_id: str, model_id: str, version: int) -> str:
     return model_file(user_id, model_id, version, "model", "zip")
 
 
+def owner_of(name: str) -> tuple[str, str] | None:
+    """User and dataset or model that a blob of this name belongs to; None for a name that is not the app's."""
+    user_id, _, rest = name.partition("/")
+    thing_id, _, file_name = rest.partition("/")
+    return (user_id, thing_id) if is_id(user_id) and is_id(thing_id) and file_name else None
+
+
+def version_of(name: str) -> int | None:
+    """The version that a blob of a model is of; None when its name says none."""
+    found = re.search(r"/[a-z][a-z0-9_-]*-v([1-9][0-9]*)\.[a-z0-9]+$", name)
+    return None if found is None else int(found[1])
+
+
 def belongs_to_version(name: str, version: int) -> bool:
     """Whether a blob of a model is of this version: ``…/model-v1.zip`` is of 1 and not of 10."""
-    return re.search(rf"/[a-z][a-z0-9_-]*-v{version}\.[a-z0-9]+$", name) is not None
+    return version_of(name) == version
 
 
 def is_deletable_prefix(prefix: str) -> bool:

@@ -1,12 +1,14 @@
 """Things that tests need to exist, made through the app's own services and repositories."""
 
 import json
+from collections.abc import Sequence
 
 from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
 from ml.evaluation import Evaluation, ModelRow
+from ml.prediction import Feature
 from ml.problem import Preset, ProblemType
 from models_app import jobs_repository, repository
 from models_app.records import Job, JobSettings, JobStatus, Model, ModelVersion
@@ -77,8 +79,25 @@ EVALUATION = Evaluation(
 )
 
 
+LEGS = Feature(
+    name="legs",
+    type="integer",
+    kind="number",
+    dtype="int64",
+    categories_complete=False,
+    minimum=2.0,
+    maximum=4.0,
+    default=3,
+)
+
+
 def stored_model(
-    user_id: str, dataset: Dataset, *, evaluation: Evaluation = EVALUATION, job: Job | None = None
+    user_id: str,
+    dataset: Dataset,
+    *,
+    evaluation: Evaluation = EVALUATION,
+    job: Job | None = None,
+    features: Sequence[Feature] = (LEGS,),
 ) -> Model:
     """A model with one stored version whose zip holds no predictor; enough for every page but a prediction."""
     job = job or running_job(user_id, dataset)
@@ -88,24 +107,10 @@ def stored_model(
         blobs.model_file(user_id, job.model_id, job.version, "evaluation", "json"),
         blobs.model_file(user_id, job.model_id, job.version, "schema", "json"),
     ]
-    features = [
-        {
-            "name": "legs",
-            "type": "integer",
-            "kind": "number",
-            "dtype": "int64",
-            "categories": [],
-            "categories_complete": False,
-            "minimum": 2.0,
-            "maximum": 4.0,
-            "default": 3,
-            "missing_share": 0.0,
-        }
-    ]
     bodies = [
         b"PK not a predictor",
         json.dumps(evaluation.as_dict()).encode(),
-        json.dumps({"features": features}).encode(),
+        json.dumps({"features": [feature.as_dict() for feature in features]}).encode(),
     ]
     stored = [blobs.upload_bytes(blobs.models_container, p, b) for p, b in zip(paths, bodies, strict=True)]
     for status in (JobStatus.EVALUATING, JobStatus.STORING):

@@ -38,6 +38,19 @@ def start_worker(job_id: str, **environment: str) -> "subprocess.Popen[bytes]":
     )
 
 
+def change_child(settings, directory: Path, lines: str) -> None:
+    """Let the training's process run ``lines`` before its command."""
+    program = "import os, sys\n"
+    program += f"sys.path.insert(0, {str(ROOT)!r})\n"
+    program += "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'smartml.settings')\n"
+    program += "import django\ndjango.setup()\n"
+    program += lines + "\n"
+    program += "from django.core.management import execute_from_command_line\n"
+    program += "execute_from_command_line(sys.argv)\n"
+    (directory / "manage.py").write_text(program)
+    settings.BASE_DIR = directory
+
+
 def wait_for(job_id: str, condition: Callable[[Job], bool], *, seconds: float = 90.0) -> Job:
     """The job as soon as it meets ``condition``."""
     give_up = time.monotonic() + seconds

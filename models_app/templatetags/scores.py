@@ -16,6 +16,8 @@ def score(value: float | None) -> str:
     """Four significant digits; an undefined score is a dash, never a zero."""
     if value is None:
         return "–"
+    if 1e-6 <= abs(value) < 1e-4:
+        return f"{value:.6f}"  # ``g`` would write an exponent
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 

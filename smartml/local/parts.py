@@ -65,7 +65,8 @@ def cluster(key: str, *, name: str, is_ready: Callable[[], bool]) -> Part:
     return Part(
         name=name,
         key=key,
-        argv=(sys.executable, _MANAGE, "qcluster"),
+        # The system checks load every page's code; the preparation has made them.
+        argv=(sys.executable, _MANAGE, "qcluster", "--skip-checks"),
         environment={**chosen, "PYTHONUNBUFFERED": "1"},
         is_ready=is_ready,
         stop_within=6.0,

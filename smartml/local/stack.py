@@ -27,6 +27,7 @@ class DataServices:
             "AZURE_TENANT_ID": "",
             "AZURE_CLIENT_ID": "",
             "AZURE_CLIENT_SECRET": "",
+            "AZURE_AUTHORITY": "",
         }
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smartml.local import LocalStackError
+from smartml.local.addresses import keep_local
 
 _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DEMO_EMAIL = "demo@example.com"
@@ -38,7 +39,11 @@ def locked(directory: Path) -> Iterator[None]:
 
     :raises LocalStackError: another process holds it.
     """
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    path = directory / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LocalStackError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,8 +77,8 @@ def is_running(directory: Path) -> bool:
 
 # --- Before Django's settings are read -----------------------------------------------------------------------
 def prepare_settings(command: str) -> None:
-    """Have a secret key, and drop the addresses that a killed stack could not remove; ends the program with a
-    sentence when the directory cannot be used."""
+    """Have a secret key and no address of somebody else's, and drop the addresses that a killed stack could not
+    remove; ends the program with a sentence when the directory cannot be used."""
     try:
         directory = local_directory()
         ensure_secret_key(directory)
@@ -84,6 +89,9 @@ def prepare_settings(command: str) -> None:
     except OSError as error:
         sys.exit(f"The local stack's directory cannot be used: {error}.")
     if command == "runlocal":
+        ignored = keep_local(directory)
+        if ignored:
+            print(ignored, flush=True)
         # It stores no blobs itself, and its parts are told the real address; this spares a warning about none.
         os.environ |= {
             "AZURE_STORAGE_ENABLED": "true",

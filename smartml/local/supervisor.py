@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from smartml.local import LocalStackError, parts, state
+from django.db import Error as SQLError
+
+from smartml.local import LocalStackError, parts, preparation, state
 from smartml.local.machine import (
     HOST,
     STACK_MARK,
@@ -53,7 +53,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Return after a requested stop; :raises LocalStackError: it could not start or not go on."""
-        with _stop_signals():
+        with _explained(), _stop_signals():
             try:
                 self._start()
                 while True:
@@ -67,13 +67,19 @@ class Supervisor:
     # --- Start -----------------------------------------------------------------------------------------------
     def _start(self) -> None:
         check_platform()
+        preparation.check_settings()
         check_disk_space(self.directory)
         find_mongod(), find_node(), find_azurite()
         if stop_marked({STACK_MARK: str(self.directory)}):
             self.say("Stopped what an earlier start had left running.")
         ports = self._choose_ports()
         services = DataServices(mongodb_port=ports["MONGODB_PORT"], azurite_port=ports["AZURITE_PORT"])
-        environment = {**services.environment, "HTTPS": "false", "DEBUG": "false"}
+        environment = {
+            **services.environment,
+            **{name: os.environ[name] for name in ("DATABASE_URL", "CACHE_URL") if name in os.environ},
+            "HTTPS": "false",
+            "DEBUG": "false",
+        }
         os.environ["SMARTML_LOCAL_DIR"] = str(self.directory)
         os.environ |= environment
         self.say("Starting MongoDB and Azurite …")
@@ -86,7 +92,7 @@ class Supervisor:
         )
         self.say("Preparing the databases …")
         password = state.demo_password(self.directory)
-        self._prepare(password)
+        preparation.prepare(self.directory, services, password=password, static=not self.dev)
         self.say("Starting the queue and the web server …")
         self._start_app(ports["WEB_PORT"])
         state.remember_ports(self.directory, ports)
@@ -108,29 +114,9 @@ class Supervisor:
             raise LocalStackError("WEB_PORT, MONGODB_PORT and AZURITE_PORT must be three different ports.")
         return ports
 
-    def _prepare(self, password: str) -> None:
-        log_path = self.directory / "logs" / "prepare.log"
-        with log_path.open("wb") as log, _too_long("Preparing the databases", log_path):
-            done = subprocess.run(
-                [sys.executable, str(_ROOT / "manage.py"), "prepare", *([] if self.dev else ["--static"])],
-                env={
-                    **os.environ,
-                    "DEMO_EMAIL": state.DEMO_EMAIL,
-                    "DEMO_PASSWORD": password,
-                    STACK_MARK: str(self.directory),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=300,
-                check=False,
-                start_new_session=True,
-            )
-        if done.returncode != 0:
-            lines = log_path.read_text(errors="replace").strip().splitlines() or ["no output"]
-            raise LocalStackError(f"Preparing the databases failed: {lines[-1][:300]} (see {log_path}).")
-
     def _start_app(self, web_port: int) -> None:
+        for watch in self.watches.values():
+            watch.restart(0)
         light = parts.cluster("light", name="The light queue", is_ready=self.watches["light"].answered)
         training = parts.cluster("training", name="The training queue", is_ready=self.watches["training"].answered)
         started = start_together([light, training, parts.web(port=web_port, dev=self.dev)], self.directory)
@@ -190,21 +176,27 @@ class Supervisor:
         # A second Ctrl-C must not leave half of it running.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        state.remove_stack_env(self.directory)
-        stop_in_reverse(self.running)
-        stop_marked({STACK_MARK: str(self.directory)})
-        self.running = []
+        try:
+            state.remove_stack_env(self.directory)
+        finally:
+            stop_in_reverse(self.running)
+            stop_marked({STACK_MARK: str(self.directory)})
+            self.running = []
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def _too_long(what: str, log_path: Path) -> Iterator[None]:
+def _explained() -> Iterator[None]:
+    """A full disk or a locked database is a sentence, not a traceback."""
     try:
         yield
-    except subprocess.TimeoutExpired as error:
-        raise LocalStackError(f"{what} took more than {error.timeout:.0f} seconds (see {log_path}).") from None
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        raise LocalStackError(f"The local stack cannot go on: {error.strerror or error}{place}.") from error
+    except SQLError as error:
+        raise LocalStackError(f"The local stack's database of accounts cannot be used: {error}.") from error
 
 
 @contextmanager

@@ -8,6 +8,10 @@
   const region = () => document.getElementById("alerts");
   const isOurs = (xhr) => xhr.getResponseHeader("HX-Retarget") === "#alerts";
 
+  // A form that comes back with its faults: 422 is swapped by htmx's own rules, "too large" and "used already" here.
+  const isAnsweredForm = ({ xhr, requestConfig }) =>
+    [409, 413].includes(xhr.status) && Boolean(requestConfig?.elt?.matches?.("form[data-comes-back]"));
+
   // Fragments that load by themselves: nobody has clicked, so the page must not jump to the alert.
   const isPoll = (element) => (element?.getAttribute?.("hx-trigger") || "").includes("load");
   const pollAlertIsShown = () => region()?.dataset.from === "poll" && region().hasChildNodes();
@@ -27,7 +31,13 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     // An error fragment names the alert region itself; every other error leaves the page as it is.
     // A poll that keeps failing says so once, not every few seconds.
-    if (!isOurs(event.detail.xhr)) return;
+    if (!isOurs(event.detail.xhr)) {
+      if (isAnsweredForm(event.detail)) {
+        event.detail.shouldSwap = true;
+        event.detail.isError = false;
+      }
+      return;
+    }
     event.detail.shouldSwap = !(isPoll(event.detail.requestConfig.elt) && pollAlertIsShown());
   });
 
@@ -77,7 +87,7 @@
     (field || content?.querySelector(".alert-danger[tabindex]"))?.focus();
   };
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.xhr?.status === 422) focusFirstInvalid();
+    if ([409, 413, 422].includes(event.detail.xhr?.status)) focusFirstInvalid();
   });
   document.addEventListener("DOMContentLoaded", () => {
     if (document.querySelector('#content [aria-invalid="true"]')) focusFirstInvalid();
@@ -89,7 +99,9 @@
     form.dataset.sending = "yes";
     for (const button of buttonsOf(form)) {
       if (button.disabled) continue;
-      button.disabled = true;
+      // Not `disabled`: the focus would fall off the button and be lost when the answer replaces it.
+      button.setAttribute("aria-disabled", "true");
+      button.classList.add("disabled");
       button.dataset.held = "yes";
     }
   };
@@ -97,7 +109,8 @@
     delete form.dataset.sending;
     for (const button of buttonsOf(form)) {
       if (!button.dataset.held) continue;
-      button.disabled = false;
+      button.removeAttribute("aria-disabled");
+      button.classList.remove("disabled");
       delete button.dataset.held;
     }
   };
@@ -132,9 +145,10 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.elt.matches?.("form")) release(event.detail.elt);
   });
-  // Back from another page: the browser may show the old page with its buttons still off.
+  // Back from another page: the browser may show the old page as it was, with a form that has been used, or to somebody
+  // who has signed out meanwhile.
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted) document.querySelectorAll("form[data-sending]").forEach(release);
+    if (event.persisted) window.location.reload();
   });
 
   // --- What a fragment announces ----------------------------------------------------------------------------

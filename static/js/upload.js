@@ -123,13 +123,6 @@
     announce("The file has been sent and is being checked.");
   });
 
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    // "Too large" is an answer at the field like 422.
-    if (!formOf(event.detail.elt) || event.detail.xhr.status !== 413) return;
-    event.detail.shouldSwap = true;
-    event.detail.isError = false;
-  });
-
   for (const name of ["htmx:sendError", "htmx:sendAbort", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       const form = formOf(event.detail.elt);

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 # The machine may be busy with the rest of the suite.
 PATIENCE = 120
-OURS = ("AZURE_", "MONGODB_", "SMARTML_LOCAL_DIR", "DATABASE_URL", "SECRET_KEY", "STATIC_ROOT", "HTTPS", "DEBUG")
+OURS = ("AZURE_", "MONGODB_", "SMARTML_LOCAL_DIR", "DATABASE_URL", "CACHE_URL", "SECRET_KEY", "STATIC_ROOT")
+OURS += ("HTTPS", "DEBUG")
 
 
 class RunLocal:
@@ -163,15 +164,16 @@ def test_a_killed_part_is_restarted(runlocal):
     assert runlocal.processes() == []
 
 
-def test_a_hung_queue_is_noticed_and_restarted(runlocal):
+@pytest.mark.parametrize("key", ["light", "training"])
+def test_a_hung_queue_is_noticed_and_restarted(runlocal, key):
     runlocal.started()
-    main = runlocal.main_process("light")
+    main = runlocal.main_process(key)
     (sentinel,) = main.children()
     # A worker killed while idle takes the inner queue's lock along; which of these it is cannot be seen.
     for worker in sentinel.children():
         worker.kill()
-    runlocal.wait_for("The light queue no longer takes tasks; restarting it.")
-    runlocal.wait_for("The light queue is running again.")
+    runlocal.wait_for(f"The {key} queue no longer takes tasks; restarting it.")
+    runlocal.wait_for(f"The {key} queue is running again.")
     assert runlocal.stop() == 0
     assert runlocal.processes() == []
 
@@ -230,6 +232,41 @@ def test_a_directory_that_cannot_be_used_is_one_sentence(runlocal):
     assert runlocal.process.wait(timeout=PATIENCE) == 1
     assert len(runlocal.said().splitlines()) == 1
     assert str(runlocal.directory) in runlocal.said()
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(runlocal):
+    runlocal.directory.mkdir()
+    (runlocal.directory / "mongodb").touch()
+    runlocal.start()
+    assert runlocal.process.wait(timeout=PATIENCE) == 1
+    assert runlocal.said().splitlines()[1:] == [
+        f"The local stack cannot go on: File exists ({runlocal.directory / 'mongodb'})."
+    ]
+    assert runlocal.processes() == []
+
+
+def test_a_real_database_is_left_alone(runlocal, tmp_path):
+    elsewhere = tmp_path / "real.sqlite3"
+    runlocal.environment |= {
+        "DATABASE_URL": f"sqlite:///{elsewhere}",
+        "CACHE_URL": "rediscache://cache.example.org:6379/0",
+        "AZURE_AUTHORITY": "login.example.org",
+    }
+    runlocal.started()
+    assert runlocal.said().splitlines()[0].startswith("Ignored here: DATABASE_URL and CACHE_URL.")
+    assert not elsewhere.exists()
+    assert (runlocal.directory / "app.sqlite3").exists()
+    assert runlocal.get("/accounts/sign-in")[0] == 200
+    assert runlocal.stop() == 0
+
+    # The second start has nothing to prepare.
+    log = runlocal.directory / "logs" / "prepare.log"
+    log.unlink()
+    runlocal.started()
+    assert not log.exists()
+    assert runlocal.answers()
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
 
 
 def test_a_missing_tool_is_one_sentence(runlocal, tmp_path):

@@ -1,22 +1,34 @@
 """Killed processes, cancellations and failing services during a training: it always ends, and leaves nothing."""
 
+import contextlib
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
+from bson import ObjectId
+from django.utils import timezone
+from django_q.models import OrmQ
 
 from datasets import services as datasets
-from models_app import jobs_repository, services, sweep, worker
+from models_app import jobs_repository, queue, services, stopping, sweep, worker
 from models_app.records import JobStatus
 from models_app.tasks import run_training
 from storage.blobs import get_blobs
+from storage.mongo import get_database
 from storage.workspace import sweep_workspaces
 from tests.factories import queued_job, stored_dataset
+from tests.services import blob_service
 from tests.training import (
+    ROOT,
     assert_nothing_left,
     assert_one_model,
+    change_child,
     child_of,
     model_blobs,
     processes_of,
@@ -24,6 +36,7 @@ from tests.training import (
     use_one_family,
     wait_for,
 )
+from tests.wire import Wire
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -154,41 +167,200 @@ def test_a_worker_killed_twice_is_a_failure_with_the_reason(stack, job):
 
 
 def wait_until_expired(job) -> None:
-    from django.utils import timezone
-
     wait_for(job.id, lambda job: job.lease_until is not None and job.lease_until < timezone.now(), seconds=10)
 
 
-def test_blob_storage_that_refuses_the_upload_is_a_failure_and_the_sweep_cleans_up(stack, job, in_thread):
-    blobs = get_blobs()
-    # Somebody took the name of the evaluation: the zip is stored already when its upload is refused.
-    taken = blobs.model_file(job.user_id, job.model_id, 1, "evaluation", "json")
-    blobs.upload_bytes(blobs.models_container, taken, b"{}")
+def test_blob_storage_that_is_away_at_the_end_is_waited_for(stack, job, in_thread):
     in_thread(job)
-    failed = wait_for(job.id, is_over)
-    assert failed.status is JobStatus.FAILED
-    assert failed.error.code == "conflict"
-    assert_nothing_left(stack, job)
-
-
-def test_blob_storage_that_is_away_at_the_end_is_a_failure_with_its_reason(stack, job, monkeypatch, settings):
-    # The container is gone when the model is to be stored, and when the worker wants to clean up.
-    from tests.services import blob_service
-
-    thread = threading.Thread(target=worker.run_job, args=(job.id,))
-    thread.start()
     wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
     with blob_service() as service:
         service.delete_container(stack.models_container)
-    failed = wait_for(job.id, is_over)
-    thread.join(30)
-    assert failed.status is JobStatus.FAILED
-    assert failed.error.message
-    with blob_service() as service:
+        wait_for(job.id, lambda job: job.stage == "Storing")
+        time.sleep(2)
         service.create_container(stack.models_container)
+    over = wait_for(job.id, is_over)
+    assert (over.status, over.attempt) == (JobStatus.SUCCEEDED, 1)
+    assert_one_model(stack, over)
+
+
+def test_blob_storage_that_stays_away_is_a_failure_with_its_reason(stack, job, in_thread, settings, tmp_path):
+    change_child(settings, tmp_path, "from models_app import storing; storing.STORE_SECONDS = 1")
+    thread = in_thread(job)
+    wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+    with blob_service() as service:
+        # Not there when the model is to be stored, and when the worker wants to clean up.
+        service.delete_container(stack.models_container)
+        failed = wait_for(job.id, is_over)
+        thread.join(30)
+        assert (failed.status, failed.error.code) == (JobStatus.FAILED, "storage_unavailable")
+        service.create_container(stack.models_container)
+    settle(job)
     sweep.sweep_job_blobs()
     assert jobs_repository.with_leftovers() == ()
     assert_nothing_left(stack, job)
+
+
+def settle(job) -> None:
+    """As if the time had passed in which a request of the ended child could still arrive."""
+    get_database()["jobs"].update_one({"_id": ObjectId(job.id)}, {"$set": {"lease_until": timezone.now()}})
+
+
+def test_what_an_ended_child_had_on_its_way_is_found_by_the_sweep(stack, user, job, in_thread):
+    thread = in_thread(job)
+    at_stage(job, "Storing")
+    services.cancel_job(user_id=user.id, job_id=job.id)
+    assert wait_for(job.id, is_over).status is JobStatus.CANCELLED
+    thread.join(30)
+    upload_zip(job)  # the request arrives when its sender and the worker's clean-up are gone
+    assert sweep.sweep_job_blobs() == 0
+    settle(job)
+    assert sweep.sweep_job_blobs() == 1
+    assert jobs_repository.with_leftovers() == ()
+    assert_nothing_left(stack, job)
+
+
+def upload_zip(job) -> None:
+    blobs = get_blobs()
+    blobs.upload_bytes(blobs.models_container, blobs.model_blob(job.user_id, job.model_id, job.version), b"PK")
+
+
+def test_an_attempt_whose_job_was_ended_by_others_leaves_no_blob(stack, job, in_thread, monkeypatch):
+    thread = in_thread(job)
+    child = at_stage(job, "Fitting")
+    held = jobs_repository.get(job_id=job.id)
+    jobs_repository.fail(job_id=job.id, owner=held.lease_owner, error=worker.CRASHED)
+    jobs_repository.mark_clean(job_id=job.id)
+    upload_zip(job)  # by the child, before its worker noticed
+    thread.join(30)
+    assert not child.is_running()
+    assert_nothing_left(stack, job)
+    upload_zip(job)
+    settle(job)
+    assert sweep.sweep_job_blobs() == 1
+    assert jobs_repository.with_leftovers() == ()
+    assert_nothing_left(stack, job)
+
+
+def test_an_attempt_that_lost_its_job_to_a_living_one_leaves_the_blobs_of_that(stack, job, in_thread):
+    thread = in_thread(job)
+    at_stage(job, "Fitting")
+    held = jobs_repository.get(job_id=job.id)
+    jobs_repository.requeue(job_id=job.id, owner=held.lease_owner)
+    jobs_repository.claim(job_id=job.id, owner="another", lease_seconds=60)
+    upload_zip(job)
+    thread.join(30)
+    assert len(model_blobs(stack)) == 1
+
+
+def test_a_worker_that_cannot_renew_ends_its_child_before_the_lease_has_run_out(stack, job):
+    with Wire(stack.services.mongodb_port) as wire:
+        process = start_worker(
+            job.id,
+            MONGODB_URI=f"mongodb://127.0.0.1:{wire.port}/?directConnection=true",
+            MONGODB_TIMEOUT_SECONDS="1",
+            JOB_LEASE_SECONDS="8",
+        )
+        wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+        child_of(job).suspend()
+        wire.cut()
+        lease_until = jobs_repository.get(job_id=job.id).lease_until
+        while processes_of(job):
+            assert timezone.now() < lease_until
+            time.sleep(0.05)
+    # It goes on asking, to end the job itself if MongoDB comes back soon.
+    process.kill()
+    process.wait()
+    sweep_workspaces()
+    assert_nothing_left(stack, job)
+
+
+@pytest.fixture
+def own_broker(tmp_path):
+    """For a process that writes to the queue: the test's own database is locked by the test's transaction. This
+    one has no tables, so the message is left to the sweep."""
+    return {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"}
+
+
+def test_a_terminated_worker_puts_its_job_back_and_the_attempt_does_not_count(stack, job, own_broker):
+    process = start_worker(job.id, **own_broker)
+    wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+    process.terminate()
+    assert process.wait(15) == -signal.SIGTERM
+    waiting = jobs_repository.get(job_id=job.id)
+    assert (waiting.status, waiting.attempt, waiting.lease_owner) == (JobStatus.QUEUED, 0, None)
+    assert_nothing_left(stack, job, seconds=0)
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    over = jobs_repository.get(job_id=job.id)
+    assert over.attempt == 1
+    assert_one_model(stack, over)
+
+
+def test_a_service_manager_that_terminates_every_process_costs_no_attempt_either(stack, job, own_broker):
+    process = start_worker(job.id, **own_broker)
+    wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+    child_of(job).terminate()
+    process.terminate()
+    assert process.wait(15) == -signal.SIGTERM
+    waiting = jobs_repository.get(job_id=job.id)
+    assert (waiting.status, waiting.attempt) == (JobStatus.QUEUED, 0)
+    assert_nothing_left(stack, job, seconds=0)
+
+
+def test_a_child_that_alone_is_terminated_has_crashed(stack, job, in_thread):
+    in_thread(job)
+    wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+    child_of(job).terminate()
+    failed = wait_for(job.id, is_over)
+    assert (failed.status, failed.error) == (JobStatus.FAILED, worker.CRASHED)
+
+
+def test_a_worker_whose_cluster_stops_puts_its_job_back_into_the_queue(stack, job):
+    waker = threading.Thread(
+        target=lambda: (wait_for(job.id, lambda job: job.stage.startswith("Fitting")), stopping.announce())
+    )
+    queue.enqueue(job.id)
+    OrmQ.objects.update(lock=timezone.now() + timedelta(hours=4))  # the message that brought the job here
+    waker.start()
+    try:
+        assert worker.run_job(job.id) is JobStatus.QUEUED
+        waker.join(10)
+        # It takes no other job now, nor this one again.
+        assert worker.run_job(job.id) is JobStatus.QUEUED
+    finally:
+        stopping.retract()
+    assert jobs_repository.get(job_id=job.id).attempt == 0
+    assert [row.lock <= timezone.now() for row in OrmQ.objects.filter(key="training")] == [True]
+    assert_nothing_left(stack, job)
+
+
+def test_a_cluster_that_is_stopped_during_a_training_ends_soon_and_loses_nothing(stack, job, tmp_path):
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'queue.sqlite3'}"}
+
+    def manage(*arguments: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment | {"Q_CLUSTER_NAME": "training"},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    enqueue = f"from models_app import queue; queue.enqueue('{job.id}')"
+    messages = "from django_q.models import OrmQ; assert OrmQ.objects.count() == 1"
+    for arguments in (("migrate", "-v0"), ("shell", "-v0", "-c", enqueue)):
+        assert manage(*arguments).wait(90) == 0
+    cluster = manage("qcluster")
+    try:
+        wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+        cluster.terminate()
+        assert cluster.wait(15) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(cluster.pid, signal.SIGKILL)
+    waiting = jobs_repository.get(job_id=job.id)
+    assert (waiting.status, waiting.attempt) == (JobStatus.QUEUED, 0)
+    assert manage("shell", "-v0", "-c", messages).wait(60) == 0
+    assert_nothing_left(stack, job, seconds=0)
 
 
 def test_a_dataset_deleted_during_the_fit_does_not_matter_any_more(stack, user, job, in_thread):

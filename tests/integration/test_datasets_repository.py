@@ -7,7 +7,8 @@ import pytest
 
 from datasets import repository
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Totals
-from smartml.errors import Conflict, InvalidInput
+from smartml.errors import AccountClosing, Conflict, InvalidInput
+from storage import mongo_users
 from storage.ids import new_id
 from tests.records import DIALECT, make_dataset, mark_ready, now, ready_dataset
 
@@ -156,7 +157,7 @@ def test_a_failed_upload_was_never_counted():
 
 def test_wrong_or_forgotten_totals_never_keep_a_dataset():
     dataset = ready_dataset()
-    repository.forget_user(user_id=dataset.user_id)
+    mongo_users.forget(user_id=dataset.user_id)
     assert repository.remove(**key(dataset))
     assert repository.totals(user_id=dataset.user_id) == Totals()
 
@@ -178,6 +179,48 @@ def test_totals_are_right_after_twenty_at_once():
         list(pool.map(mark_ready, more))
     assert sum(removal.result() for removal in removals) == 8
     assert repository.totals(user_id=user_id) == Totals(datasets_count=17, datasets_bytes=1700)
+
+
+# --- A closing account ---------------------------------------------------------------------------------------
+def test_nothing_is_stored_for_an_account_that_is_closing_or_gone():
+    uploading, ready = make_dataset(), ready_dataset()
+    repository.insert_uploading(dataset=uploading)
+    for close in (mongo_users.begin_closing, mongo_users.bury):
+        for dataset in (uploading, ready):
+            close(user_id=dataset.user_id)
+            with pytest.raises(AccountClosing, match="is being deleted"):
+                repository.insert_uploading(dataset=make_dataset(user_id=dataset.user_id))
+            assert repository.ids_of_user(user_id=dataset.user_id) == (dataset.id,)
+        with pytest.raises(AccountClosing):
+            mark_ready(uploading)
+        assert repository.get(**key(uploading)).status is DatasetStatus.UPLOADING
+    assert repository.totals(user_id=uploading.user_id) == Totals()
+    assert repository.remove(**key(ready))
+    mongo_users.reopen(user_id=uploading.user_id)
+    assert mark_ready(uploading).status is DatasetStatus.READY
+
+
+def test_an_upload_that_begins_while_the_account_is_closed_is_seen_or_refused():
+    for _ in range(5):
+        user_id = new_id()
+        datasets = [make_dataset(user_id=user_id) for _ in range(8)]
+        with ThreadPoolExecutor(9) as pool:
+            stored = [pool.submit(repository.insert_uploading, dataset=dataset) for dataset in datasets]
+            mongo_users.begin_closing(user_id=user_id)
+            seen = set(repository.ids_of_user(user_id=user_id))
+        kept = {dataset.id for dataset, done in zip(datasets, stored, strict=True) if not done.exception()}
+        assert seen == kept
+        assert all(isinstance(done.exception(), AccountClosing | None) for done in stored)
+
+
+def test_a_tombstone_is_found_when_it_is_old_and_only_then():
+    user_id, other = new_id(), ready_dataset().user_id
+    mongo_users.bury(user_id=user_id)
+    assert mongo_users.tombstones(before=now() - timedelta(minutes=1)) == ()
+    assert mongo_users.tombstones(before=now() + timedelta(minutes=1)) == (user_id,)
+    assert mongo_users.known(user_ids={user_id, other, new_id()}) == {user_id, other}
+    mongo_users.forget(user_id=user_id)
+    assert mongo_users.known(user_ids={user_id, other}) == {other}
 
 
 # --- The sweep -----------------------------------------------------------------------------------------------
@@ -214,7 +257,11 @@ def test_the_list_has_ready_and_deleting_only():
     going = ready_dataset(user_id=ready.user_id)
     repository.mark_deleting(**key(going))
     assert {d.id for d in repository.list_page(user_id=ready.user_id).items} == {ready.id, going.id}
-    assert set(repository.ids_of_user(user_id=ready.user_id)) == {ready.id, going.id, uploading.id}
+    undone = make_dataset(user_id=ready.user_id)
+    repository.insert_uploading(dataset=undone)
+    repository.mark_deleting(**key(undone))
+    assert {d.id for d in repository.list_page(user_id=ready.user_id).items} == {ready.id, going.id}
+    assert set(repository.ids_of_user(user_id=ready.user_id)) == {ready.id, going.id, uploading.id, undone.id}
 
 
 def test_every_sort_in_pages_has_each_row_once():

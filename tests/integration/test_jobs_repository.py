@@ -8,7 +8,8 @@ import pytest
 
 from models_app import jobs_repository as repository
 from models_app.records import FittedModel, Job, JobError, JobStatus
-from smartml.errors import Conflict, InvalidInput
+from smartml.errors import AccountClosing, Conflict, InvalidInput
+from storage import mongo_users
 from storage.ids import new_id
 from tests.records import held_job, make_job, now, queued_job
 
@@ -270,6 +271,29 @@ def test_requeueing_starts_over_and_keeps_the_count_of_attempts():
     assert repository.claim(job_id=job.id, owner="second", lease_seconds=60).attempt == 2
 
 
+def test_an_attempt_that_was_interrupted_on_purpose_is_not_counted():
+    job = held_job()
+    back = repository.requeue(job_id=job.id, owner="worker", counted=False)
+    assert (back.status, back.attempt) == (JobStatus.QUEUED, 0)
+    assert repository.claim(job_id=job.id, owner="second", lease_seconds=60).attempt == 1
+
+
+def test_leftovers_are_looked_for_until_nothing_can_arrive_any_more():
+    job, running = held_job(), held_job()
+    repository.fail(job_id=job.id, owner="worker", error=ERROR)
+    repository.mark_clean(job_id=job.id)
+    assert repository.with_leftovers() == ()
+    for each in (job, running):
+        repository.look_again(job_id=each.id, after=now() + timedelta(minutes=2))
+    assert read(running) == running
+    assert repository.with_leftovers() == ()
+    repository.look_again(job_id=job.id, after=now())
+    assert [each.id for each in repository.with_leftovers()] == [job.id]
+    assert repository.expired(now=now() + timedelta(days=1)) == (running,)
+    repository.mark_clean(job_id=job.id)
+    assert repository.with_leftovers() == ()
+
+
 def test_requeueing_a_job_to_be_cancelled_cancels_it():
     job = held_job()
     repository.request_cancel(job_id=job.id, user_id=job.user_id)
@@ -344,3 +368,23 @@ def test_forgetting_a_person_forgets_their_jobs_only():
     repository.forget_user(user_id=mine.user_id)
     assert repository.get(job_id=mine.id) is None
     assert read(theirs)
+
+
+# --- A closing account ---------------------------------------------------------------------------------------
+def test_no_job_is_stored_for_an_account_that_is_closing():
+    user_id = queued_job().user_id
+    mongo_users.begin_closing(user_id=user_id)
+    with pytest.raises(AccountClosing, match="is being deleted"):
+        queued_job(user_id=user_id)
+    assert len(repository.recent(user_id=user_id)) == 1
+
+
+def test_a_person_is_held_by_a_living_lease_and_by_what_may_still_appear():
+    job = held_job()
+    later = now() + timedelta(minutes=5)
+    assert repository.are_held(user_id=job.user_id, now=now())
+    assert not repository.are_held(user_id=job.user_id, now=later)
+    repository.cancel(job_id=job.id, owner="worker")
+    assert not repository.are_held(user_id=job.user_id, now=now())
+    repository.look_again(job_id=job.id, after=later)
+    assert repository.are_held(user_id=job.user_id, now=now())

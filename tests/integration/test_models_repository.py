@@ -10,8 +10,8 @@ from datasets.records import Totals
 from models_app import jobs_repository as jobs
 from models_app import repository
 from models_app.records import Job, JobStatus, Model, ModelStatus
-from smartml.errors import Conflict, InvalidInput, JobCancelled
-from storage import mongo
+from smartml.errors import AccountClosing, Conflict, InvalidInput, JobCancelled
+from storage import mongo, mongo_users
 from storage.ids import new_id
 from tests.records import held_job, make_version, now, ready_dataset, stored_model
 
@@ -254,3 +254,15 @@ def test_lists_are_newest_first_searched_and_paged():
     assert found == sorted(found, key=lambda model: (model.created_at, model.id), reverse=True)
     assert [m.name for m in repository.list_page(user_id=user_id, search="e.b").items] == ["house.b"]
     assert len(repository.list_page(user_id=user_id).items) == len(made)
+
+
+# --- A closing account ---------------------------------------------------------------------------------------
+def test_no_model_is_stored_for_an_account_that_is_closing():
+    job = held_job(until=JobStatus.STORING)
+    mongo_users.begin_closing(user_id=job.user_id)
+    with pytest.raises(AccountClosing, match="is being deleted"):
+        repository.store_version(job=job, owner="worker", name="Late", version=make_version(job))
+    assert repository.ids_of_user(user_id=job.user_id) == ()
+    assert jobs.get(job_id=job.id).status is JobStatus.STORING
+    mongo_users.reopen(user_id=job.user_id)
+    repository.store_version(job=job, owner="worker", name="Late", version=make_version(job))

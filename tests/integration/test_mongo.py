@@ -25,7 +25,7 @@ from tests.records import held_job, make_dataset, now, ready_dataset, stored_mod
 
 pytestmark = pytest.mark.usefixtures("stack")
 
-USER_COUNTERS = ("datasets_count", "models_count", "datasets_bytes", "models_bytes")
+USER_FIELDS = ("datasets_count", "models_count", "datasets_bytes", "models_bytes", "revision")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_documents_have_the_fields_of_the_contract(documents):
         "users": ("_id",),
     }.items():
         assert all(isinstance(documents[name][field], ObjectId) for field in fields), name
-    assert set(documents["users"]) == {"_id", *USER_COUNTERS}
+    assert set(documents["users"]) == {"_id", *USER_FIELDS}
 
 
 @pytest.mark.parametrize("name", VALIDATORS)
@@ -169,6 +169,8 @@ def _at(document: Any, path: tuple[Any, ...]) -> Any:
         ("jobs", {"leaderboard": [{"name": "m", "val_score": [0.5], "fit_seconds": 1.0}]}),
         ("users", {"datasets_count": -1}),
         ("users", {"datasets_count": 1.5}),
+        ("users", {"closing_at": "yesterday"}),
+        ("users", {"closing_at": None}),
     ],
 )
 def test_wrong_types_and_values_are_refused(documents, name: str, changes: dict[str, Any]):
@@ -419,7 +421,7 @@ def test_an_error_undoes_the_whole_transaction():
 
     def callback(session: Any) -> None:
         mongo.get_collection("users").insert_one(
-            {"_id": ObjectId()} | dict.fromkeys(USER_COUNTERS, 1), session=session
+            {"_id": ObjectId()} | dict.fromkeys(USER_FIELDS, 1), session=session
         )
         raise KeyError(before)
 
@@ -430,7 +432,7 @@ def test_an_error_undoes_the_whole_transaction():
 
 def test_a_transaction_that_meets_another_runs_again():
     user = ObjectId()
-    mongo.get_collection("users").insert_one({"_id": user} | dict.fromkeys(USER_COUNTERS, 0))
+    mongo.get_collection("users").insert_one({"_id": user} | dict.fromkeys(USER_FIELDS, 0))
     meeting, runs = threading.Barrier(2), []
 
     def callback(session: Any) -> None:

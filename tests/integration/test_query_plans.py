@@ -15,7 +15,7 @@ from datasets.records import DatasetSort
 from models_app import jobs_repository as jobs
 from models_app import repository as models
 from models_app.records import JobError, JobStatus
-from storage import mongo
+from storage import mongo, mongo_users
 from storage.ids import new_id
 from tests.records import held_job, make_dataset, now, queued_job, ready_dataset, stored_model
 
@@ -104,9 +104,9 @@ def use_everything() -> None:
     datasets.mark_deleting(**of_dataset)
     datasets.unfinished(untouched_since=now() + timedelta(hours=1))
     datasets.ids_of_user(user_id=user_id)
+    datasets.existing(keys={(user_id, dataset.id), (user_id, new_id())})
     datasets.totals(user_id=user_id)
     datasets.remove(**of_dataset)
-    datasets.forget_user(user_id=user_id)
 
     model = stored_model(user_id=user_id)
     of_model = {"model_id": model.id, "user_id": user_id}
@@ -118,6 +118,7 @@ def use_everything() -> None:
     models.mark_deleting(**of_model)
     models.unfinished(untouched_since=now() + timedelta(hours=1))
     models.ids_of_user(user_id=user_id)
+    models.stored_versions(model_ids={model.id, new_id()})
     models.remove(**of_model)
 
     job = queued_job(user_id=user_id)
@@ -141,7 +142,16 @@ def use_everything() -> None:
     jobs.requeue(**by_worker, expired_before=now())
     jobs.cancel(**by_worker)
     jobs.fail(job_id=job.id, owner=None, error=JobError(code="x", message="x"))
+    jobs.versions_with_blobs(model_ids={held.model_id, new_id()})
+    jobs.are_held(user_id=user_id, now=now())
     jobs.forget_user(user_id=user_id)
+
+    mongo_users.begin_closing(user_id=user_id)
+    mongo_users.tombstones(before=now() + timedelta(hours=1))
+    mongo_users.known(user_ids={user_id, new_id()})
+    mongo_users.reopen(user_id=user_id)
+    mongo_users.bury(user_id=user_id)
+    mongo_users.forget(user_id=user_id)
 
 
 @pytest.mark.parametrize("others", [0, 40], ids=["alone", "among many"])

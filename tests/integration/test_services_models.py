@@ -6,9 +6,10 @@ from django_q.models import OrmQ
 
 from datasets import services as datasets
 from models_app import jobs_repository, queue, services
-from models_app.records import JobSettings, JobStatus
-from smartml.errors import BlobMissing, InvalidInput, InvalidTarget, NotFound
-from storage.blobs import get_blobs
+from models_app.records import JobSettings, JobStatus, ModelStatus
+from smartml.errors import AccountClosing, BlobMissing, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
+from storage import emptying, mongo_users
+from storage.blobs import AzureBlobStorage, Removed, get_blobs
 from storage.ids import new_id
 from storage.mongo import get_database
 from tests.factories import EVALUATION, queued_job, running_job, stored_dataset, stored_model
@@ -56,6 +57,28 @@ def test_the_same_request_twice_is_one_training(user, dataset):
     assert second.model_id == first.model_id
     assert OrmQ.objects.count() == 1
     assert get_database()["jobs"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u3164\u200d", "x" * 121])
+def test_a_name_that_cannot_be_seen_or_is_too_long_is_refused_before_anything_changes(user, dataset, name):
+    with pytest.raises(InvalidInput) as caught:
+        request(user, dataset, model_name=name)
+    assert list(caught.value.fields) == ["name"]
+    assert OrmQ.objects.count() == 0
+    assert datasets.get_dataset(user_id=user.id, dataset_id=dataset.id).target_column is None
+
+
+def test_the_same_id_with_other_settings_is_a_conflict_that_names_the_job(user, dataset):
+    job = request(user, dataset)
+    with pytest.raises(services.FormAlreadyUsed) as caught:
+        request(user, dataset, job_id=job.id, model_name="Other")
+    assert caught.value.job.id == job.id
+
+
+def test_renaming_the_dataset_in_between_makes_no_other_request(user, dataset):
+    job = request(user, dataset)
+    renamed = datasets.rename(user_id=user.id, dataset_id=dataset.id, name="Zoo")
+    assert request(user, renamed, job_id=job.id).model_id == job.model_id
 
 
 def test_somebody_elses_job_id_is_not_found(user, other_user, dataset):
@@ -190,6 +213,50 @@ def test_somebody_elses_model_cannot_be_seen_or_deleted(user, other_user, datase
         services.delete_model(user_id=other_user.id, model_id=model.id)
     assert services.list_models(user_id=other_user.id).items == ()
     assert len(model_blobs(stack)) == 3
+
+
+def test_a_blob_that_does_not_go_keeps_the_model_for_the_sweep(user, dataset, stack, monkeypatch):
+    from models_app import repository
+
+    model = stored_model(user.id, dataset)
+    with monkeypatch.context() as patch:
+        patch.setattr(emptying, "PAUSE_SECONDS", 0.0)
+        patch.setattr(
+            AzureBlobStorage, "delete_model", lambda *_, **__: Removed(count=0, names=(), prefix="", remaining=2)
+        )
+        with pytest.raises(ServiceUnavailable, match="still holds files"):
+            services.delete_model(user_id=user.id, model_id=model.id)
+    assert repository.get(model_id=model.id, user_id=user.id).status is ModelStatus.DELETING
+    assert datasets.totals_of(user_id=user.id).models_count == 1
+    assert services.delete_model(user_id=user.id, model_id=model.id)[1].count == 3
+
+
+def test_the_cache_holds_nothing_of_a_deleted_model(user, dataset):
+    model = stored_model(user.id, dataset)
+    before = set(cache._cache)
+    services.model_evaluation(model=model, version=1)
+    services.model_features(model=model, version=1)
+    assert len(set(cache._cache) - before) == 2
+    services.delete_model(user_id=user.id, model_id=model.id)
+    (left,) = set(cache._cache) - before
+    assert "gone" in left
+
+
+def test_what_a_reader_in_flight_caches_of_a_deleted_model_is_dropped(user, dataset, monkeypatch):
+    model = stored_model(user.id, dataset)
+    services._forget_blobs(model)
+    assert services.model_evaluation(model=model, version=1) == EVALUATION
+    get_blobs().delete_model(user_id=user.id, model_id=model.id)
+    with pytest.raises(BlobMissing):
+        services.model_evaluation(model=model, version=1)
+
+
+def test_a_training_in_a_closing_account_is_refused_with_a_sentence(user, dataset):
+    mongo_users.begin_closing(user_id=user.id)
+    with pytest.raises(AccountClosing, match="is being deleted"):
+        request(user, dataset)
+    assert OrmQ.objects.count() == 0
+    assert get_database()["jobs"].count_documents({}) == 0
 
 
 def test_closing_an_account_takes_its_models_and_jobs_along(user, other_user, dataset, stack):

@@ -13,7 +13,9 @@ from models_app import jobs_repository as jobs
 from models_app import queue, repository, sweep
 from models_app.records import JobStatus
 from models_app.tasks import sweep as sweep_task
-from storage.blobs import get_blobs
+from smartml.errors import StorageUnavailable
+from storage import sweeping
+from storage.blobs import AzureBlobStorage, get_blobs
 from storage.mongo import get_database
 from tests.factories import queued_job, stored_dataset, stored_model
 from tests.training import model_blobs
@@ -126,6 +128,53 @@ def test_an_interrupted_deletion_is_finished(user, dataset, stack):
     assert sweep.sweep_deleted_models() == 1
     assert {name.split("/")[1] for name in model_blobs(stack)} == {kept.id}
     assert datasets.totals_of(user_id=user.id).models_count == 1
+
+
+def test_one_item_that_fails_does_not_keep_the_others_from_their_turn(user, dataset, stack, monkeypatch):
+    jobs_left = [queued_job(user.id, dataset) for _ in range(2)]
+    for job in jobs_left:
+        jobs.claim(job_id=job.id, owner="worker", lease_seconds=60)
+        upload_leftovers(job)
+        jobs.fail(job_id=job.id, owner="worker", error=sweep.STOPPED_TWICE)
+    models = [stored_model(user.id, dataset) for _ in range(2)]
+    for model in models:
+        repository.mark_deleting(model_id=model.id, user_id=user.id)
+    get_database()["models"].update_many({}, {"$set": {"touched_at": timezone.now() - timedelta(minutes=10)}})
+    for method, bad in (
+        ("delete_model_version", jobs.with_leftovers()[0].model_id),
+        ("delete_model", models[0].id),
+    ):
+        fail_for(monkeypatch, method, bad)
+
+    for step in (sweep.sweep_job_blobs, sweep.sweep_deleted_models):
+        with pytest.raises(RuntimeError):
+            step()
+    assert len(jobs.with_leftovers()) == 1
+    assert repository.ids_of_user(user_id=user.id) == (models[0].id,)
+
+
+def fail_for(monkeypatch, method: str, model_id: str) -> None:
+    real = getattr(AzureBlobStorage, method)
+
+    def call(self, **values):
+        if values["model_id"] == model_id:
+            raise RuntimeError("A bug.")
+        return real(self, **values)
+
+    monkeypatch.setattr(AzureBlobStorage, method, call)
+
+
+def test_a_service_that_is_away_is_not_waited_for_item_by_item(monkeypatch):
+    tried = []
+
+    def act(item: int) -> int:
+        tried.append(item)
+        raise StorageUnavailable("Blob storage does not answer.")
+
+    monkeypatch.setattr(sweeping, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(StorageUnavailable):
+        sweeping.each(range(1000), act, what="a thing")
+    assert tried == [0]
 
 
 def test_an_account_that_is_closing_is_finished(user, dataset, stack):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import environ
 import pytest
 from django.core.checks import run_checks
 
@@ -89,6 +90,21 @@ def test_mongodb(settings, changes, expected):
 def test_good_mongodb_addresses(settings, uri):
     settings.MONGODB_URI = uri
     assert checks.check_mongodb() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("locmemcache://smartml", []),
+        ("dummycache://", []),
+        ("redis://127.0.0.1:6379/0", []),
+        ("filecache:///tmp/cache", ["smartml.E030"]),
+        ("dbcache://cache_table", ["smartml.E030"]),
+    ],
+)
+def test_a_cache_on_disk_or_in_sql_would_hold_rows(settings, url, expected):
+    settings.CACHES = {"default": environ.Env.cache_url_config(url)}
+    assert ids(checks.check_caches()) == expected
 
 
 def cluster(settings, training=None, **changes):

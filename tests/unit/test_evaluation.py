@@ -128,6 +128,26 @@ def test_random_labels_do_not_beat_the_baseline_beyond_chance(tmp_path):
     assert abs(evaluation.metrics["roc_auc"] - 0.5) < 3 * 0.58 / math.sqrt(evaluation.holdout_rows)
 
 
+def test_rows_learned_by_heart_do_not_help_in_a_table_that_stands_twice(tmp_path):
+    rng = np.random.default_rng(3)
+    frame = cancer(400)
+    frame["outcome"] = rng.permutation(np.repeat(["heads", "tails"], 200))
+    evaluation = Case(pd.concat([frame, frame]), "outcome", BINARY, tmp_path / "p", families=("GBM",)).evaluation
+    # Every row counts twice, so chance spreads as in half as many.
+    three_sigma = 3 * math.sqrt(0.25 / (evaluation.holdout_rows / 2))
+    assert abs(evaluation.score - 0.5) < three_sigma
+    assert (evaluation.duplicate_rows, evaluation.seen_rows) == (400, 0)
+
+
+def test_rows_in_both_parts_are_counted(multiclass):
+    train = pd.concat([multiclass.train, multiclass.holdout.head(3)])
+    evaluation = evaluate(
+        multiclass.predictor, train=train, holdout=multiclass.holdout, target="cultivar", problem_type=MULTICLASS
+    )
+    assert (multiclass.evaluation.duplicate_rows, multiclass.evaluation.seen_rows) == (0, 0)
+    assert (evaluation.duplicate_rows, evaluation.seen_rows) == (3, 3)
+
+
 def test_every_model_has_scores_and_times(binary):
     rows = binary.evaluation.leaderboard
     assert {"LinearModel", "CatBoost"} <= {row.name for row in rows}
@@ -152,6 +172,13 @@ def test_from_dict_ignores_what_it_does_not_know(regression):
     data = {**regression.evaluation.as_dict(), "from_the_future": 1}
     assert Evaluation.from_dict(data) == regression.evaluation
     assert isinstance(Evaluation.from_dict(data).leaderboard[0], ModelRow)
+
+
+def test_an_older_report_did_not_count_repeated_rows(regression):
+    data = regression.evaluation.as_dict()
+    del data["duplicate_rows"], data["seen_rows"]
+    found = Evaluation.from_dict(data)
+    assert (found.duplicate_rows, found.seen_rows) == (None, 0)
 
 
 def test_an_undefined_metric_is_none_and_said(binary, regression):

@@ -55,6 +55,14 @@ def test_other_kinds_of_file_are_refused_at_the_field(original, sentence):
     assert refusal.value.fields["file"].startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    "text", ["\u200b", " \u200b\ufeff\u00ad ", "\u200d\ufe0f", "\u3164", "\u2800\u115f", "\u0301", "\x00"]
+)
+def test_a_name_of_which_nothing_is_seen_is_none(text):
+    assert clean_name(text) == ""
+    assert names_for(f"{text}.csv").shown == "dataset"
+
+
 def test_long_names_are_cut():
     names = names_for("long " * 200 + ".csv")
 

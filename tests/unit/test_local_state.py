@@ -63,6 +63,12 @@ def test_only_one_process_holds_the_directory(tmp_path):
         assert state.is_running(tmp_path)
 
 
+def test_a_lock_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(LocalStackError, match="lock cannot be written: Is a directory"), state.locked(tmp_path):
+        pass
+
+
 def test_the_settings_of_the_stack_are_private_and_go_away(tmp_path):
     state.write_stack_env(tmp_path, {"B": "2", "A": "1"})
     path = tmp_path / "stack.env"

@@ -3,12 +3,14 @@
 import socket
 import sys
 
+import psutil
 import pytest
+from django.db import OperationalError
 
 from smartml.local import LocalStackError, state
 from smartml.local.machine import STACK_MARK, free_port, marked_processes
 from smartml.local.process import Part, PartProcess
-from smartml.local.supervisor import Supervisor
+from smartml.local.supervisor import StopRequested, Supervisor
 
 
 @pytest.fixture
@@ -73,3 +75,41 @@ def test_one_port_for_two_parts_is_a_sentence(supervisor, monkeypatch):
     monkeypatch.setenv("MONGODB_PORT", port)
     with pytest.raises(LocalStackError, match="three different ports"):
         supervisor._choose_ports()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device", "/x/ports.json"), "No space left on device (/x/ports.json)."),
+        (OperationalError("database is locked"), "cannot be used: database is locked."),
+    ],
+)
+@pytest.mark.parametrize("at", ["_start", "look_after"])
+def test_a_full_disk_or_a_locked_database_is_a_sentence_and_nothing_is_left(
+    supervisor, monkeypatch, error, sentence, at
+):
+    process = running(supervisor, "import time; time.sleep(60)")
+    pid = process.pid
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(supervisor, "_start", lambda: None)
+    monkeypatch.setattr(supervisor, at, fail)
+    with pytest.raises(LocalStackError) as caught:
+        supervisor.run()
+    assert str(caught.value).endswith(sentence)
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_stack_env_that_cannot_be_removed_keeps_no_part_running(supervisor, monkeypatch):
+    process = running(supervisor, "import time; time.sleep(60)")
+    (supervisor.directory / "stack.env").mkdir()
+
+    def stop():
+        raise StopRequested
+
+    monkeypatch.setattr(supervisor, "_start", stop)
+    with pytest.raises(LocalStackError, match=r"stack\.env"):
+        supervisor.run()
+    assert process.pid is None

@@ -1,13 +1,16 @@
 """The feature schema, and what a row is told about itself."""
 
+import csv
 import json
 import math
 
 import pandas as pd
 import pytest
 
+from ml.column_types import COLUMN_TYPES
 from ml.prediction import Feature, check_row, feature_schema, to_frame, used_features
 from ml.problem import ProblemType
+from ml.profiling import full_schema, read_frame
 from smartml.errors import InvalidInput
 from tests.unit.ml_samples import cancer, fit
 
@@ -43,6 +46,30 @@ ROW = {
     "seen": "2022-03-04T05:06",
     "note": "hello",
 }
+
+# The columns of a file, with every type and the ways to write its values.
+COUNT = 24
+TYPED = {
+    "name_id": [str(n) for n in range(COUNT)],
+    "code": [f"u{n:03}" for n in range(COUNT)],
+    "zip": [f"0{n % 7}" for n in range(COUNT)],
+    "whole": [str(n - 5) for n in range(COUNT)],
+    "gaps": ["" if n == 3 else str(n) for n in range(COUNT)],
+    "large_gaps": ["NA" if n == 4 else f"90071992547409{n}" for n in range(COUNT)],
+    "x": [f"{n}.25e-3" if n % 2 else f" {n}." for n in range(COUNT)],
+    "x_gaps": ["-" if n == 5 else f".{n}5" for n in range(COUNT)],
+    "ok": ["Yes" if n % 2 else "NO" for n in range(COUNT)],
+    "true": ["" if n == 6 else "True" if n % 2 else "false" for n in range(COUNT)],
+    "port": [f" port {n % 3}" for n in range(COUNT)],
+    "note": [f"some words {n}" for n in range(COUNT)],
+    "day": [f"2024-02-{n + 1:02}" for n in range(COUNT)],
+    "at": [
+        ("2024-01-01T10:00+02:00", "2024-01-01 23:30:00-05:30", "2024-01-02T01:00:00Z", "2024-01-03 04:05",
+         "2024-01-04T05:06:07.123456", "2024-01-05T05:06:07.5+02:00", "2024-01-06", "?")[n % 8]
+        for n in range(COUNT)
+    ],
+    "latest": ["2024-01-05T05:06:07.75+02:00" if n % 2 else "2024-01-05T05:06:07.25" for n in range(COUNT)],
+}  # fmt: skip
 
 
 def by_name(schema=SCHEMA):
@@ -149,6 +176,8 @@ class TestCheckRow:
             ("fare", "infinity", "not a number the model can use"),
             ("fare", "1e999", "not a number the model can use"),
             ("age", "9" * 30, "not a number the model can use"),
+            ("age", "9" * 400, "not a number the model can use"),
+            ("fare", "9" * 400, "not a number the model can use"),
             ("alone", "perhaps", "neither yes nor no"),
             ("joined", "31.03.2026", "not a date"),
             ("joined", "0001-01-01", "not a date the model can use"),
@@ -232,6 +261,25 @@ class TestToFrame:
         assert frame.isna().all(axis=None)
         assert str(frame["age"].dtype) == "float64"
 
-    def test_offsets_become_utc(self):
+    def test_the_time_counts_as_written_and_its_offset_is_dropped(self):
         row, _ = check_row(SCHEMA, {**ROW, "seen": "2022-03-04T05:06:00+02:00"})
-        assert to_frame(SCHEMA, [row]).loc[0, "seen"] == pd.Timestamp("2022-03-04 03:06")
+        assert to_frame(SCHEMA, [row]).loc[0, "seen"] == pd.Timestamp("2022-03-04 05:06")
+
+    def test_a_row_of_the_file_typed_by_a_person_is_the_row_the_model_learned(self, tmp_path):
+        rows = [dict(zip(TYPED, values, strict=True)) for values in zip(*TYPED.values(), strict=True)]
+        path = tmp_path / "table.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, TYPED, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        schema = full_schema(path)
+        types = {column.name: str(column.type) for column in schema}
+        assert set(types.values()) == set(COLUMN_TYPES)
+        frame = read_frame(path, schema)
+        features = feature_schema(frame, target="none", columns_types=types)
+        for index, values in enumerate(rows):
+            row, findings = check_row(features, values)
+            assert findings == ()
+            pd.testing.assert_frame_equal(
+                to_frame(features, [row]), frame.iloc[[index]].reset_index(drop=True), obj=f"row {index}"
+            )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml.column_types import ColumnType, decide_type, facts_of
 from ml.profiling import ColumnSchema, full_schema, nearest_name, read_frame, target_summary
 from ml.tables import normalise, sniff
+from ml.targets import decide_problem
 from smartml.errors import InvalidTarget
 
 
@@ -256,6 +257,25 @@ def test_target_summary_of_many_values(tmp_path):
     assert found.distinct == 5000
     assert found.has_fractions
     assert found.smallest_class is None
+
+
+def test_target_summary_counts_exactly_in_large_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml.profiling.EXACT_DISTINCT_BYTES", 0)
+    path = tmp_path / "table.csv"
+    # One value stands twice; an estimate would take them for all different, or for more or fewer.
+    path.write_text("y,k\n" + "".join(f"word {n},{n}\n" for n in [*range(30_000), 7]))
+    found = target_summary(path, "y")
+    assert (found.rows, found.distinct, found.classes, found.smallest_class) == (30_001, 30_000, (), None)
+    with pytest.raises(InvalidTarget, match="30,000 different texts in 30,001 rows"):
+        decide_problem(found)
+    assert "with 30,000 different values" in decide_problem(target_summary(path, "k")).reason
+
+
+def test_numbers_beyond_the_kept_classes_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml.profiling.EXACT_DISTINCT_BYTES", 0)
+    path = tmp_path / "table.csv"
+    path.write_text("y\n" + "".join(f"{n % 6000}{'.0' * (n > 6000)}\n" for n in range(20_000)))
+    assert target_summary(path, "y").distinct == 6000
 
 
 def test_a_target_that_is_not_there_suggests_the_nearest(table):

@@ -8,7 +8,15 @@ from models_app.templatetags.scores import milliseconds, score, with_code
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0"), (0.123456, "0.1235"), (1.0, "1"), (48321.77, "48,322"), (-0.25, "-0.25")],
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (0.123456, "0.1235"),
+        (1.0, "1"),
+        (48321.77, "48,322"),
+        (-0.25, "-0.25"),
+        (-6.79e-05, "-0.000068"),
+    ],
 )
 def test_a_score_has_four_digits_and_an_undefined_one_is_a_dash(value, text):
     assert score(value) == text

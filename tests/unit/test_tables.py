@@ -216,6 +216,14 @@ def test_the_first_byte_beyond_ascii_may_come_late(encoding, text):
     assert (result.row_count, result.bad_row_count) == (300_003, 0)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_wide_characters_without_a_mark_may_leave_ascii_late(encoding):
+    data = ("city,n\n" + "Paris,1\n" * 95_000 + "Málaga 漢,2\n" * 3).encode(encoding)  # 1.5 MB and more
+    result = scan(data)
+    assert result.dialect.encoding == encoding
+    assert (result.columns, result.row_count, result.bad_row_count) == (("city", "n"), 95_003, 0)
+
+
 def test_bytes_that_decode_in_nothing_are_named_by_line():
     data = b"city,n\n" + b"Paris,1\n" * 300_000 + "Zürich,1\n".encode() * 50 + b"Z\xfcrich,2\n"
     with pytest.raises(InvalidTable, match="Line 300052 has bytes"):

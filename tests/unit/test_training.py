@@ -58,6 +58,46 @@ class TestSplitHoldout:
         train, holdout = split(frame, "progression", REGRESSION)
         assert len(train) + len(holdout) == 441
 
+    @pytest.mark.parametrize("problem_type", [BINARY, MULTICLASS, REGRESSION])
+    def test_equal_rows_stay_on_one_side(self, problem_type):
+        rng = np.random.default_rng(1)
+        frame = pd.DataFrame({"n": rng.integers(0, 40, 900), "word": rng.choice(["a", "b", None], 900)})
+        frame["x"] = np.where(frame["n"] % 3, 0.5, np.nan)
+        frame["y"] = frame["n"] * 1.0 if problem_type is REGRESSION else rng.choice(["p", "q"], 900)
+        train, holdout = split(frame, "y", problem_type)
+        both = train.drop_duplicates().merge(holdout.drop_duplicates(), how="inner")
+        assert both.empty
+        assert len(train) + len(holdout) == 900
+        assert 0.19 <= len(holdout) / 900 <= 0.21
+
+    def test_a_table_twice_keeps_the_share_and_the_classes(self):
+        once = labelled({"a": 300, "b": 150, "c": 50})
+        train, holdout = split(pd.concat([once, once]), "y", MULTICLASS)
+        assert holdout["y"].value_counts().to_dict() == {"a": 120, "b": 60, "c": 20}
+        assert not set(holdout["x"]) & set(train["x"])
+
+    def test_one_row_that_fills_most_of_a_class_does_not_spoil_the_share(self):
+        frame = pd.concat([labelled({"a": 200, "b": 200}), pd.DataFrame({"x": [-1] * 600, "y": ["a"] * 600})])
+        train, holdout = split(frame, "y", BINARY)
+        assert len(holdout) == 200
+        assert (train["x"] == -1).sum() == 600
+
+    def test_a_class_that_is_one_row_over_and_over_is_in_both_parts(self):
+        frame = pd.DataFrame({"x": [1, 2] * 50, "y": ["a", "b"] * 50})
+        train, holdout = split(frame, "y", BINARY)
+        assert train["y"].value_counts().to_dict() == {"a": 40, "b": 40}
+        assert holdout["y"].value_counts().to_dict() == {"a": 10, "b": 10}
+
+    def test_a_million_rows_are_split_quickly(self):
+        rng = np.random.default_rng(1)
+        frame = pd.DataFrame({f"x{n}": rng.normal(size=1_000_000) for n in range(5)})
+        frame["word"] = rng.choice([f"word {n}" for n in range(1000)], 1_000_000)
+        frame["y"] = rng.choice(["a", "b", "c"], 1_000_000)
+        started = time.process_time()
+        _, holdout = split(frame, "y", MULTICLASS)
+        assert time.process_time() - started < 10
+        assert len(holdout) == 200_000
+
     def test_two_rows_make_two_parts(self):
         train, holdout = split(pd.DataFrame({"x": [1, 2], "y": [1.0, 2.0]}), "y", REGRESSION, share=0.01)
         assert (len(train), len(holdout)) == (1, 1)

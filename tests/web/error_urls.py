@@ -1,6 +1,6 @@
 """The app's addresses and some that fail, for ``test_errors``."""
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFilesSent
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
@@ -13,7 +13,7 @@ FAILURES: dict[str, Exception] = {
     "large": errors.TooLarge("The file is larger than 2 GB."),
     "missing": errors.NotFound("There is no such dataset."),
     "conflict": errors.Conflict("The model is being deleted."),
-    "many": errors.TooManyRequests("Too many."),
+    "many": errors.TooManyRequests("Too many.", retry_seconds=120),
     "mongo": errors.MetadataUnavailable("The metadata service does not answer."),
     "storage": errors.StorageNotConfigured("Blob storage is not configured."),
     "markup": errors.InvalidInput("<script>alert(1)</script>"),
@@ -22,6 +22,7 @@ FAILURES: dict[str, Exception] = {
     "http404": Http404("secret detail"),
     "denied": PermissionDenied("secret detail"),
     "toobig": RequestDataTooBig("secret detail"),
+    "files": TooManyFilesSent("secret detail"),
     "suspicious": SuspiciousOperation("secret detail"),
 }
 

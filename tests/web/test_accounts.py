@@ -6,10 +6,12 @@ import pytest
 from django.contrib.auth import get_user
 from django.core import mail
 from django.test import Client
+from django.utils.http import urlsafe_base64_encode
 
 from accounts import closing
 from accounts.models import User
 from accounts.services import ensure_demo_account
+from storage import mongo_users
 from storage.ids import is_id
 from tests.conftest import PASSWORD
 from tests.factories import stored_dataset
@@ -214,6 +216,16 @@ def test_a_reset_link_works_once(user, client):
     assert "Ask for a new link" in page
 
 
+@pytest.mark.parametrize("text", ["\x00", "x" * 24, "1", "ada@example.com", "\udcff", ""])
+def test_what_cannot_be_an_id_in_a_reset_link_is_not_looked_up(db, client, text, django_assert_num_queries):
+    """PostgreSQL refuses a NUL with an error of its own."""
+    uid = urlsafe_base64_encode(text.encode(errors="surrogateescape")) or "-"
+    with django_assert_num_queries(0):
+        response = client.get(f"/accounts/password-reset/{uid}/set-password")
+    assert response.status_code == 200
+    assert "Ask for a new link" in response.content.decode()
+
+
 def test_passwords_never_come_back_in_a_page(user, client):
     secret = "Zx-very-secret-77"
     assert secret not in sign_in(client, password=secret).content.decode()
@@ -243,12 +255,14 @@ def test_preparing_again_signs_nobody_out_of_the_demo_account(db, client_for):
     assert get_user(client).is_authenticated
 
 
-def test_the_demo_account_comes_back_whatever_happened_to_it(db, user):
+def test_the_demo_account_comes_back_whatever_happened_to_it(stack, user):
     closing.begin_closing(user)
+    mongo_users.begin_closing(user_id=user.id)
     again = ensure_demo_account(email=user.email, password="one long password")
     assert again == user
     assert again.is_active
     assert again.closing_at is None
+    assert stored_dataset(user.id)
 
 
 # --- An expired sign-in --------------------------------------------------------------------------------------

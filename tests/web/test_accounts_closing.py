@@ -1,5 +1,7 @@
 """Deleting an account with everything it owns, also after an interruption."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import get_user
 from django.test import Client
@@ -7,15 +9,16 @@ from django.test import Client
 from accounts import closing
 from accounts.models import User
 from datasets import repository as datasets_repository
+from datasets import services as datasets
 from datasets.records import Totals
-from models_app import jobs_repository
+from models_app import jobs_repository, jobs_services
 from models_app import repository as models_repository
-from smartml.errors import StorageUnavailable
-from storage import mongo
-from storage.blobs import get_blobs
+from smartml.errors import AccountClosing, Conflict, JobCancelled, ServiceUnavailable, StorageUnavailable
+from storage import emptying, mongo, mongo_users
+from storage.blobs import AzureBlobStorage, Removed, get_blobs
 from storage.ids import new_id
 from tests.conftest import PASSWORD
-from tests.factories import queued_job, stored_dataset, stored_model
+from tests.factories import queued_job, running_job, stored_dataset, stored_model
 
 DELETE = "/accounts/delete"
 
@@ -43,6 +46,17 @@ def owned(stack, user):
     return user
 
 
+def tombstone_only(user_id):
+    from bson import ObjectId
+
+    found = mongo.get_database()["users"].find_one({"_id": ObjectId(user_id)})
+    return (
+        documents_of(user_id) == {"datasets": 0, "models": 0, "jobs": 0, "users": 1}
+        and found["closing_at"]
+        and not any(found[total] for total in found if total.endswith(("_count", "_bytes")))
+    )
+
+
 def test_the_page_says_what_goes(owned, client_for):
     page = client_for(owned).get(DELETE).content.decode()
     assert "1 dataset " in page
@@ -66,7 +80,7 @@ def test_everything_goes_and_nothing_of_others(owned, other_user, client_for):
     assert not get_user(client).is_authenticated
     assert not User.objects.filter(id=user_id).exists()
     assert blobs_of(user_id) == []
-    assert set(documents_of(user_id).values()) == {0}
+    assert tombstone_only(user_id)
     assert len(blobs_of(other_user.id)) == 1
     assert datasets_repository.get(dataset_id=kept.id, user_id=other_user.id)
 
@@ -99,7 +113,7 @@ def test_an_interrupted_closing_is_finished_by_the_sweep(owned, client_for, monk
 
     assert closing.sweep_closing() == [user_id]
     assert blobs_of(user_id) == []
-    assert set(documents_of(user_id).values()) == {0}
+    assert tombstone_only(user_id)
     assert closing.sweep_closing() == []
 
 
@@ -116,18 +130,103 @@ def test_one_closing_that_fails_does_not_hold_up_the_others(stack, user, other_u
     assert User.objects.get() == user
 
 
-def test_models_are_cleaned_before_the_datasets_they_came_from(monkeypatch, user):
+def test_models_are_cleaned_before_the_datasets_they_came_from(monkeypatch, stack, user):
     order = []
     monkeypatch.setattr(closing, "_cleanups", [])
+    monkeypatch.setattr(closing, "_last", [])
     closing.register(lambda user_id: order.append("datasets"))
-    closing.register(lambda user_id: order.append("models"))
+    closing.register(lambda user_id: order.append("models"), last=lambda user_id: order.append("jobs"))
     closing.close_account(user)
-    assert order == ["models", "datasets"]
+    assert order == ["models", "datasets", "jobs"]
 
 
 def test_the_apps_have_registered_what_they_own():
     apps = [cleanup.__module__.split(".")[0] for cleanup in closing._cleanups]
     assert apps == ["datasets", "models_app"]
+
+
+def test_one_closing_with_a_bug_does_not_hold_up_the_others_either(stack, user, other_user, monkeypatch):
+    def cleanup(user_id):
+        if user_id == user.id:
+            raise RuntimeError
+
+    monkeypatch.setattr(closing, "_cleanups", [cleanup])
+    for person in (user, other_user):
+        closing.begin_closing(person)
+    other_id = other_user.id
+    assert closing.sweep_closing() == [other_id]
+
+
+def test_blobs_that_no_metadata_speaks_of_go_too(owned):
+    blobs, user_id = get_blobs(), owned.id
+    lost = blobs.dataset_blob(user_id, new_id(), "lost.csv")
+    for container in (blobs.datasets_container, blobs.models_container):
+        blobs.upload_bytes(container, lost, b"x")
+    closing.close_account(owned)
+    assert blobs_of(user_id) == []
+
+
+def test_as_long_as_a_blob_is_left_nothing_is_forgotten(owned, monkeypatch):
+    def delete(self, *, user_id):
+        return Removed(count=0, names=(), prefix=f"{user_id}/", remaining=1)
+
+    user_id = owned.id
+    with monkeypatch.context() as patch:
+        patch.setattr(emptying, "PAUSE_SECONDS", 0.0)
+        patch.setattr(AzureBlobStorage, "delete_everything_of", delete)
+        with pytest.raises(ServiceUnavailable):
+            closing.close_account(owned)
+    assert User.objects.get(id=user_id).closing_at
+    assert documents_of(user_id)["jobs"] == 2
+    assert closing.sweep_closing() == [user_id]
+    assert tombstone_only(user_id)
+
+
+def test_a_training_that_has_not_stopped_yet_keeps_the_account_closing(owned, client_for, monkeypatch):
+    monkeypatch.setattr(jobs_services, "_END_OF_JOBS_SECONDS", 0.0)
+    dataset = stored_dataset(owned.id)
+    job = running_job(owned.id, dataset)
+    user_id = owned.id
+    page = client_for(owned).post(DELETE, {"password": PASSWORD}, follow=True).content.decode()
+    assert "A training is still being stopped. The rest of it follows by itself." in page
+    assert User.objects.get(id=user_id).closing_at
+    assert jobs_repository.get(job_id=job.id).cancel_requested
+    assert Client().post("/accounts/sign-in", {"username": owned.email, "password": PASSWORD}).status_code == 422
+    with pytest.raises(JobCancelled):
+        stored_model(user_id, dataset, job=job)
+    assert closing.sweep_closing() == []
+
+    jobs_repository.cancel(job_id=job.id, owner="owner")
+    assert closing.sweep_closing() == [user_id]
+    assert blobs_of(user_id) == []
+    assert tombstone_only(user_id)
+
+
+def test_a_request_in_flight_stores_nothing_after_the_account_is_gone(owned):
+    user_id = owned.id
+    ingest = datasets.begin_ingest(user_id=user_id, dataset_id=new_id(), file_name="late.csv")
+    ingest.write(b"a,b\n1,2\n")
+    dataset = stored_dataset(user_id)
+    closing.close_account(owned)
+    with pytest.raises(Conflict):
+        ingest.commit()
+    with pytest.raises(AccountClosing):
+        stored_dataset(user_id)
+    with pytest.raises(AccountClosing):
+        queued_job(user_id, dataset)
+    assert blobs_of(user_id) == []
+    assert tombstone_only(user_id)
+
+
+def test_a_tombstone_goes_after_some_days_but_not_before_its_account(owned, user, monkeypatch):
+    user_id = owned.id
+    assert closing.sweep_tombstones() == 0
+    monkeypatch.setattr(closing, "TOMBSTONE_LIFE", timedelta(0))
+    mongo_users.begin_closing(user_id=user_id)
+    assert closing.sweep_tombstones() == 0
+    closing.close_account(owned)
+    assert closing.sweep_tombstones() == 1
+    assert set(documents_of(user_id).values()) == {0}
 
 
 def test_a_person_without_anything_can_leave(stack, user):

@@ -72,6 +72,17 @@ def test_search_and_order(client, user):
     assert "No dataset of that name" in client.get(URL, {"q": ".*"}).content.decode()
 
 
+@pytest.mark.parametrize("headers", [{}, HX], ids=["page", "fragment"])
+@pytest.mark.parametrize("search", ["x" * 121, "cit\x00ies"], ids=["too long", "NUL"])
+def test_a_search_that_no_name_can_match_finds_nothing(client, user, search, headers):
+    store(user, "Cities")
+    response = client.get(URL, {"q": search}, headers=headers)
+
+    assert response.status_code == 200
+    assert names(response) == []
+    assert "No dataset of that name" in response.content.decode()
+
+
 def test_pages_continue_and_repeat_nothing(client, user):
     for index in range(23):
         store(user, f"set {index:02}")
@@ -84,7 +95,7 @@ def test_pages_continue_and_repeat_nothing(client, user):
     assert "dataset-more" not in second.content.decode()
     rows = client.get(URL + more, headers={**HX, "HX-Target": "dataset-more"})
     assert names(rows) == names(second)
-    assert rows.content.decode().lstrip().startswith("<tr>")
+    assert rows.content.decode().lstrip().startswith("<tr")
 
 
 def test_a_fragment_is_the_results_alone(client, user):
@@ -92,7 +103,9 @@ def test_a_fragment_is_the_results_alone(client, user):
     response = client.get(URL, {"q": "al"}, headers={**HX, "HX-Target": "dataset-results"})
 
     assert names(response) == ["alpha"]
-    assert response.content.decode().lstrip().startswith('<div id="dataset-results">')
+    html = response.content.decode()
+    assert html.lstrip().startswith('<div id="dataset-results"')
+    assert 'data-announce="1 dataset found"' in html
     assert "HX-Request" in response["Vary"]
 
 

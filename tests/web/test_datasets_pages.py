@@ -1,6 +1,7 @@
 """One dataset: its page, its columns, its name and target, its download and its end."""
 
 import hashlib
+import re
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from datasets import previews, repository, services
+from ml.records import MAX_RECORD_BYTES
 from storage import blobs
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, temporary_files
@@ -101,6 +103,31 @@ def test_a_wide_table_shows_its_first_columns_only(client, user):
     assert "140 more" in response.content.decode()
 
 
+def long_rows(length: int) -> bytes:
+    """A table whose first row has ``length`` bytes."""
+    return b"text,kind\n" + b"x" * length + b",a\n" + b"y,b\n" * 30
+
+
+def test_a_first_row_longer_than_the_usual_head_is_shown(client, user):
+    response = client.get(url("detail", store(user, long_rows(300_000))))
+    html = response.content.decode()
+
+    assert [name for name, _ in response.context["heads"]] == ["text", "kind"]
+    assert response.context["rows"][1] == ("y", "b")
+    assert "too long to show" not in html
+    assert 'hx-trigger="load' in html
+
+
+def test_rows_too_long_to_show_leave_the_columns(client, user):
+    content = b"text,kind\n" + (b"x" * (MAX_RECORD_BYTES - 4) + b",a\n") * 2
+    response = client.get(url("detail", store(user, content)))
+    html = response.content.decode()
+
+    assert "The first rows are too long to show." in html
+    assert ">text<" in re.sub(r"\s", "", html)
+    assert 'hx-trigger="load' in html
+
+
 def test_cells_are_text_not_markup(client, user):
     dataset = store(user, b"a,<b>x</b>\n<script>alert(1)</script>,2\n3,4\n")
     for view in ["detail", "schema"]:
@@ -165,6 +192,7 @@ def test_rows_that_do_not_fit_are_said_with_their_lines(client, user):
 # --- Name and target ------------------------------------------------------------------------------------------
 def test_the_name_changes_in_place(client, dataset):
     form = client.get(url("rename", dataset), headers=HX).content.decode()
+    assert re.search(r'<input[^>]* name="name"[^>]* autofocus', form)
     assert form.lstrip().startswith('<form id="dataset-name"')
     assert 'value="Cities"' in form
     response = client.post(url("rename", dataset), {"name": "  Towns  "}, headers=HX)
@@ -267,6 +295,11 @@ def test_a_deletion_that_broke_off_is_finished_from_the_page(client, dataset, se
     blobs.reset_blobs()
     assert client.post(url("delete", dataset)).status_code == 503
     assert [row["status"] for row in dataset_rows()] == ["deleting"]
+    for place in ("dashboard", "datasets:list"):
+        page = client.get(reverse(place)).content.decode()
+        assert "being deleted" in page
+        assert f'href="{url("detail", dataset)}"' not in page
+        assert reverse("models:train", args=[dataset.id]) not in page
     settings.AZURE_ACCOUNT_URL = address
     blobs.reset_blobs()
 

@@ -2,19 +2,21 @@
 
 import time
 from io import BytesIO
+from unittest import mock
 
 import pytest
+from django.contrib.auth import get_user
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from accounts import tickets
 from datasets import repository
 from datasets import services as datasets
 from storage import blobs, mongo
-from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, temporary_files
 from tests.services import SERVICES, free_port
-from tests.web.dataset_pages import HX, TABLE, upload
+from tests.web.dataset_pages import HX, TABLE, id_in, ticket_of, upload
 
 HUGE_HEADER = ",".join(f"c{i}" for i in range(50_000)).encode() + b"\n" + b",".join([b"1"] * 50_000) + b"\n"
 
@@ -29,23 +31,24 @@ def client(client_for, user):
     return client_for(user)
 
 
-def test_the_form_carries_a_fresh_id_and_the_limit(client, settings):
+def test_the_form_carries_a_fresh_ticket_and_the_limit(client, settings):
     settings.MAX_UPLOAD_BYTES = 2**31
     url = reverse("datasets:new")
     first, second = client.get(url), client.get(url)
 
     assert first.status_code == 200
-    assert first.context["dataset_id"] != second.context["dataset_id"]
+    assert first.context["ticket"] != second.context["ticket"]
     html = first.content.decode()
-    assert f'action="{reverse("datasets:upload", args=[first.context["dataset_id"]])}"' in html
+    assert f'action="{reverse("datasets:upload", args=[first.context["ticket"]])}"' in html
     assert 'enctype="multipart/form-data"' in html
     assert "This file is larger than the limit of 2.0" in html
     assert html.index("csrfmiddlewaretoken") < html.index('type="file"')
 
 
 def test_a_file_becomes_a_dataset_and_the_browser_goes_to_its_page(client, user, stack):
-    dataset_id = new_id()
-    response = upload(client, dataset_id=dataset_id)
+    ticket = ticket_of(client)
+    dataset_id = id_in(client, ticket)
+    response = upload(client, ticket=ticket)
 
     assert response.status_code == 302
     assert response["Location"] == reverse("datasets:detail", args=[dataset_id])
@@ -56,11 +59,11 @@ def test_a_file_becomes_a_dataset_and_the_browser_goes_to_its_page(client, user,
 
 
 def test_htmx_is_sent_to_the_page_too(client):
-    dataset_id = new_id()
-    response = upload(client, dataset_id=dataset_id, headers=HX)
+    ticket = ticket_of(client)
+    response = upload(client, ticket=ticket, headers=HX)
 
     assert response.status_code == 200
-    assert response["HX-Redirect"] == reverse("datasets:detail", args=[dataset_id])
+    assert response["HX-Redirect"] == reverse("datasets:detail", args=[id_in(client, ticket)])
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
@@ -91,7 +94,7 @@ def test_what_is_no_table_gets_a_sentence_at_the_field_and_leaves_nothing(client
 
 
 def test_no_file_gets_a_sentence(client, stack):
-    response = client.post(reverse("datasets:upload", args=[new_id()]), {"something": "else"})
+    response = client.post(reverse("datasets:upload", args=[ticket_of(client)]), {"something": "else"})
 
     assert response.status_code == 422
     assert response.context["form"].errors["file"] == ["Choose a file first."]
@@ -107,8 +110,9 @@ def test_no_file_gets_a_sentence(client, stack):
     ],
 )
 def test_odd_names_are_made_safe_and_stay_readable(client, user, stack, name, shown, blob):
-    dataset_id = new_id()
-    response = post_raw(client, dataset_id, TABLE, file_name=name)
+    ticket = ticket_of(client)
+    dataset_id = id_in(client, ticket)
+    response = post_raw(client, ticket, TABLE, file_name=name)
 
     assert response.status_code == 302
     assert dataset_blobs(stack) == [f"{user.id}/{dataset_id}/{blob}"]
@@ -122,12 +126,12 @@ def multipart(
     return before + head + content + end
 
 
-def post_raw(client, dataset_id, content, *, declared=None, **parts):
+def post_raw(client, ticket, content, *, declared=None, **parts):
     """A body the way it comes from a socket, with a length that may be a lie."""
     body = multipart(content, **parts)
     return client.generic(
         "POST",
-        reverse("datasets:upload", args=[dataset_id]),
+        reverse("datasets:upload", args=[ticket]),
         body,
         content_type="multipart/form-data; boundary=x",
         **({"CONTENT_LENGTH": str(declared)} if declared else {}),
@@ -153,20 +157,34 @@ def test_a_little_over_the_limit_is_refused_while_streaming(client, stack, setti
     assert_no_dataset_left(stack)
 
 
-def test_the_same_post_twice_stores_once(client, stack):
-    dataset_id = new_id()
-    first, second = upload(client, dataset_id=dataset_id), upload(client, dataset_id=dataset_id)
+def test_the_same_post_twice_stores_once_and_says_so(client, stack):
+    ticket = ticket_of(client)
+    first, second = upload(client, ticket=ticket), upload(client, ticket=ticket)
 
-    assert first.status_code == second.status_code == 302
+    assert (first.status_code, second.status_code) == (302, 303)
     assert first["Location"] == second["Location"]
+    page = client.get(second["Location"]).content.decode()
+    assert "This form has already been used: “cities” was uploaded. To upload another file" in page
+    assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1
+
+
+def test_another_file_under_a_used_form_is_not_dropped_silently(client, stack):
+    """Back, another file, Upload: with HTMX the message waits on the page that the browser is sent to."""
+    ticket = ticket_of(client)
+    upload(client, ticket=ticket)
+    response = upload(client, b"x,y\n1,2\n", "other.csv", ticket=ticket, headers=HX)
+
+    assert response["HX-Redirect"] == reverse("datasets:detail", args=[id_in(client, ticket)])
+    assert "already been used" in client.get(response["HX-Redirect"]).content.decode()
     assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
 def test_the_second_post_waits_while_the_first_runs(client, user, stack, headers):
-    dataset_id = new_id()
+    ticket = ticket_of(client)
+    dataset_id = id_in(client, ticket)
     with datasets.begin_ingest(user_id=user.id, dataset_id=dataset_id, file_name="cities.csv") as first:
-        response = upload(client, dataset_id=dataset_id, headers=headers)
+        response = upload(client, ticket=ticket, headers=headers)
         assert response.status_code == 409
         assert "already running" in response.content.decode()
         first.write(TABLE)
@@ -175,14 +193,36 @@ def test_the_second_post_waits_while_the_first_runs(client, user, stack, headers
     assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1
 
 
-def test_somebody_elses_id_is_not_found_and_stays_as_it_is(client_for, user, other_user, stack):
-    dataset_id = new_id()
-    upload(client_for(user), dataset_id=dataset_id)
-    response = upload(client_for(other_user), b"x,y\n1,2\n", dataset_id=dataset_id)
+def stale_tickets(client, other):
+    """What no form of this person holds, and which of them name a thing that exists."""
+    taken, free = ticket_of(other), ticket_of(other)
+    upload(other, ticket=taken)
+    with mock.patch("django.core.signing.time.time", return_value=time.time() - 8 * 24 * 3600):
+        old = ticket_of(client)
+    training = tickets.issue(user_id=get_user(client).pk, purpose="training")
+    return {
+        "another's, used": taken,
+        "another's, open": free,
+        "bare id that exists": id_in(other, taken),
+        "bare id": id_in(other, free),
+        "for another purpose": training,
+        "changed": id_in(other, taken) + ticket_of(client)[24:],
+        "too old": old,
+    }
 
-    assert response.status_code == 404
-    assert datasets.get_dataset(user_id=user.id, dataset_id=dataset_id).sha256
-    assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_what_was_not_given_to_this_person_is_refused_alike_whether_or_not_it_exists(
+    client_for, user, other_user, stack, headers
+):
+    client = client_for(user)
+    stale = stale_tickets(client, client_for(other_user))
+    for kind, ticket in stale.items():
+        response = upload(client, b"x,y\n1,2\n", ticket=ticket, headers=headers)
+        assert response.status_code == 422, kind
+        assert response.context["form"].errors["file"] == ["This form was out of date; send it again."], kind
+        assert upload(client, ticket=response.context["ticket"]).status_code == 302, kind
+    assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1 + len(stale)
 
 
 def test_a_malformed_id_is_not_found(client, stack):
@@ -196,7 +236,7 @@ def test_an_anonymous_upload_goes_to_sign_in_without_a_byte_read(stack, db):
     body = Unread()
     request_client = Client()
     response = request_client.post(
-        reverse("datasets:upload", args=[new_id()]),
+        reverse("datasets:upload", args=["any"]),
         content_type="multipart/form-data; boundary=x",
         **{"wsgi.input": body, "CONTENT_LENGTH": "1000"},
     )
@@ -216,7 +256,7 @@ class Unread(BytesIO):
 
 
 def test_other_methods_are_not_possible(client):
-    assert client.get(reverse("datasets:upload", args=[new_id()])).status_code == 405
+    assert client.get(reverse("datasets:upload", args=[ticket_of(client)])).status_code == 405
 
 
 def test_a_forged_form_leaves_nothing(user, stack):
@@ -240,7 +280,7 @@ def test_the_real_form_passes_the_forgery_check(user, stack):
 
 
 def test_a_body_that_breaks_off_leaves_nothing(client, stack):
-    response = post_raw(client, new_id(), TABLE, end=b"")
+    response = post_raw(client, ticket_of(client), TABLE, end=b"")
 
     assert response.status_code == 422
     assert "broke off" in response.context["form"].errors["file"][0]
@@ -262,7 +302,7 @@ def test_a_lost_connection_leaves_nothing(user, stack, enforce):
     client = Client(enforce_csrf_checks=enforce, raise_request_exception=False)
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     response = client.post(
-        reverse("datasets:upload", args=[new_id()]),
+        reverse("datasets:upload", args=[ticket_of(client)]),
         content_type="multipart/form-data; boundary=x",
         **{"wsgi.input": Broken(multipart(b"a,b\n" + b"1,2\n" * 200_000, end=b"")), "CONTENT_LENGTH": "9999999"},
     )
@@ -273,7 +313,7 @@ def test_a_lost_connection_leaves_nothing(user, stack, enforce):
 
 def test_only_the_first_file_is_stored(client, stack):
     second = b'--x\r\nContent-Disposition: form-data; name="other"; filename="a.csv"\r\n\r\na,b\n1,2\n\r\n'
-    response = post_raw(client, new_id(), TABLE, before=second)
+    response = post_raw(client, ticket_of(client), TABLE, before=second)
 
     assert response.status_code == 302
     assert [row["row_count"] for row in dataset_rows()] == [3]

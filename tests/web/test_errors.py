@@ -161,6 +161,39 @@ def test_a_form_that_is_too_long_is_too_large(db, settings):
     assert "more data than this page accepts" in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "host", "sentence"),
+    [
+        (b"&".join([b"a=1"] * 30), "application/x-www-form-urlencoded", "testserver", "at most 20"),
+        (b"a=1", "multipart/form-data; boundary=", "testserver", "arrived damaged or in part"),
+        (b"", "text/plain", "evil.example", "does not answer under the name"),
+    ],
+    ids=["too many fields", "no boundary", "host"],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX, JSON], ids=["page", "fragment", "json"])
+def test_a_request_that_cannot_be_read_names_the_cause(db, settings, body, content_type, host, sentence, headers):
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 20
+    client = Client(enforce_csrf_checks=True)
+    client.get("/accounts/sign-in")
+    response = client.generic("POST", "/only-post", body, content_type, headers={"Host": host, **headers})
+    assert response.status_code == 400
+    assert sentence in response.content.decode()
+
+
+def test_too_many_files_are_named(db, visitor):
+    assert "too many files" in visitor.get("/fail/files").content.decode()
+
+
+def test_an_attempt_too_many_says_when_to_come_back(db, visitor):
+    assert visitor.get("/fail/many")["Retry-After"] == "120"
+
+
+def test_two_request_ids_do_not_follow_one_another(db, visitor):
+    """The ids of things do; this one is shown to everybody."""
+    first, second = (visitor.get("/healthz")["X-Request-ID"] for _ in range(2))
+    assert first[:12] != second[:12]
+
+
 def test_a_database_that_fails_while_the_session_is_read_is_a_page(db, visitor, monkeypatch):
     """Outside of every view: the session belongs to a middleware."""
 

@@ -1,11 +1,15 @@
 """The frame around every page, the dashboard and the health pages."""
 
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError
 
+from smartml import health
 from storage import mongo
 from storage.blobs import reset_blobs
 from tests.factories import queued_job, running_job, stored_dataset, stored_model
@@ -89,7 +93,7 @@ def test_the_frame_serves_everybody(db, client):
     assert '<html lang="en-GB">' in page
     assert 'class="skip-link" href="#content"' in page
     assert page.count("<main") == page.count("<h1") == 1
-    assert 'id="announcer" role="status" aria-live="polite"' in page
+    assert re.search(r'id="announcer"\s+role="status"\s+aria-live="polite"', page)
     assert '"allowEval": false' in page
     assert page.index('"422"') < page.index('"[45]..')
 
@@ -134,8 +138,46 @@ def test_not_ready_without_mongodb_and_said_in_time(no_mongo, client):
     assert response.status_code == 503
     checks = response.json()["checks"]
     assert checks["mongodb"]["status"] == "failed"
-    assert checks["mongodb"]["message"]
     assert checks["blobs"]["status"] == "ok"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_staff_are_told_why_a_service_fails(no_mongo, client, user, staff, client_for):
+    for other in (client, client_for(user)):
+        assert other.get("/readyz").json()["checks"]["mongodb"] == {"status": "failed"}
+    assert client_for(staff).get("/readyz").json()["checks"]["mongodb"]["message"]
+
+
+def test_readiness_is_told_without_the_accounts_database(client, monkeypatch):
+    """No ``db`` fixture: the cookie cannot be looked up."""
+    monkeypatch.setattr(health, "check_all", lambda: (health.Check("accounts", False, "secret"),))
+
+    def refuse(self):
+        raise OperationalError("secret host")
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", refuse)
+    client.cookies["sessionid"] = "a" * 32
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"status": "failed", "checks": {"accounts": {"status": "failed"}}}
+
+
+def test_many_who_ask_at_once_cost_one_check(monkeypatch):
+    asked = []
+
+    def check():
+        asked.append(threading.get_ident())
+        time.sleep(0.1)
+        return (health.Check("mongodb", True, "Answers."),)
+
+    monkeypatch.setattr(health, "check_all", check)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: health.check_recently(), range(16)))
+    assert len(asked) == 1
+    assert len(set(answers)) == 1
+    monkeypatch.setattr(health, "_KEPT_SECONDS", 0)
+    health.check_recently()
+    assert len(asked) == 2
 
 
 @pytest.mark.django_db(transaction=True)

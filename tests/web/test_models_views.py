@@ -1,15 +1,24 @@
 """The model pages: what the owner sees, and that nobody else sees anything."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from django.core.cache import cache
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts.models import User
+from datasets import services as datasets
+from ml.prediction import Feature, Finding
 from models_app import repository
-from storage.blobs import get_blobs
+from models_app.forms import PredictionForm
+from models_app.presenters import present_prediction
+from models_app.services import Prediction
+from storage.blobs import get_blobs, reset_blobs
 from storage.ids import new_id
-from tests.factories import EVALUATION, running_job, stored_dataset, stored_model
+from tests.factories import EVALUATION, LEGS, running_job, stored_dataset, stored_model
+from tests.services import free_port
 
 HX = {"HX-Request": "true"}
 pytestmark = pytest.mark.django_db
@@ -43,7 +52,6 @@ def test_the_page_shows_the_holdout_score_beside_its_baseline(owner, model):
 
 
 def test_a_score_no_better_than_the_baseline_is_said_plainly(stack, owner, user):
-
     dataset = stored_dataset(user.id)
     model = stored_model(user.id, dataset, evaluation=replace(EVALUATION, score=0.5, metrics={"accuracy": 0.5}))
     page = owner.get(_urls(model)["detail"]).content.decode()
@@ -103,14 +111,60 @@ def test_deleting_shows_a_receipt_and_leaves_nothing(owner, model, user):
     assert owner.post(_urls(model)["delete"]).status_code == 404
 
 
-def test_a_model_whose_file_does_not_match_its_checksum_is_never_opened(owner, model, user):
-    """The stored zip is not a predictor at all; nothing may be unpickled and the page says what to do."""
-    blobs = get_blobs()
-    name = blobs.model_blob(user.id, model.id, 1)
-    blobs.delete_prefix(blobs.models_container, blobs.model_prefix(user.id, model.id))
-    blobs.upload_bytes(blobs.models_container, name, b"PK something else!")
-    evaluation = owner.get(_urls(model)["detail"])
-    assert evaluation.status_code == 410
+def without_storage(settings) -> None:
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    reset_blobs()
+    cache.clear()
+
+
+def test_a_lost_blob_leaves_the_facts_and_the_way_to_delete(owner, model, user):
+    get_blobs().delete_model(user_id=user.id, model_id=model.id)
+    cache.clear()
+    response = owner.get(_urls(model)["detail"])
+    page = response.content.decode()
+    assert response.status_code == 410
+    assert "no longer in blob storage" in page
+    assert "upload the file again" not in page
+    for fact in ("0.875", "Baseline <strong>0.5</strong>", model.current.zip_sha256, _urls(model)["delete"]):
+        assert fact in page
+    assert "Leaderboard" not in page
+    assert "hx-trigger" not in page
+    assert owner.get(_urls(model)["predict"], headers=HX).status_code == 410
+    assert owner.post(_urls(model)["delete"]).status_code == 200
+
+
+def test_storage_that_is_away_leaves_the_facts(owner, model, settings):
+    without_storage(settings)
+    response = owner.get(_urls(model)["detail"])
+    assert response.status_code == 503
+    for fact in (model.name, "0.875", model.current.azure_model_url, _urls(model)["delete"]):
+        assert fact in response.content.decode()
+
+
+def test_a_deletion_that_failed_can_be_finished_by_its_owner(owner, model, user, other_user, client_for, settings):
+    address = settings.AZURE_ACCOUNT_URL
+    without_storage(settings)
+    assert owner.post(_urls(model)["delete"]).status_code == 503
+    settings.AZURE_ACCOUNT_URL = address
+    reset_blobs()
+    left = repository.get(model_id=model.id, user_id=user.id)
+    assert left is not None
+    assert left.status == "deleting"
+
+    for place in ("models:list", "dashboard"):
+        page = owner.get(reverse(place)).content.decode()
+        assert model.name in page
+        assert f'href="{_urls(model)["detail"]}"' not in page
+    listed = owner.get(reverse("models:list")).content.decode()
+    assert re.search(rf'href="{_urls(model)["delete"]}">\s*Finish deleting', listed)
+    assert owner.get(_urls(model)["detail"]).status_code == 404
+    assert client_for(other_user).get(_urls(model)["delete"]).status_code == 404
+    asked = owner.get(_urls(model)["delete"])
+    assert asked.status_code == 200
+    assert "Finish deleting" in asked.content.decode()
+    assert "Keep it" not in asked.content.decode()
+    assert "3 files removed" in owner.post(_urls(model)["delete"]).content.decode()
+    assert repository.get(model_id=model.id, user_id=user.id) is None
 
 
 @pytest.mark.parametrize("who", ["other", "staff"])
@@ -175,8 +229,119 @@ def test_one_sided_metrics_name_their_class(owner, model):
     assert "ROC AUC for “duck”" in owner.get(_urls(model)["detail"]).content.decode()
 
 
+def test_repeated_rows_are_said_among_the_facts(owner, user, model):
+    assert "Repeated rows" not in owner.get(_urls(model)["detail"]).content.decode()
+    for count, sentence in ((1, "1 row repeats another row"), (1200, "1,200 rows repeat another row")):
+        repeats = replace(EVALUATION, duplicate_rows=count)
+        model = stored_model(user.id, stored_dataset(user.id), evaluation=repeats)
+        page = owner.get(_urls(model)["detail"]).content.decode()
+        assert f"{sentence}; copies were kept on one side of the split." in page
+
+
+# --- The prediction form -------------------------------------------------------------------------------------
+def category(name: str, *values: str) -> Feature:
+    return Feature(
+        name=name, type="category", kind="category", dtype="object", categories=values, default=values[0]
+    )
+
+
+def wide(count: int) -> tuple[Feature, ...]:
+    return tuple(replace(LEGS, name=f"legs {number}", default=number) for number in range(count))
+
+
+def test_the_page_loads_its_form_by_itself_or_by_a_link(owner, model):
+    page = owner.get(_urls(model)["detail"]).content.decode()
+    assert 'name="f0"' not in page
+    assert f'hx-get="{_urls(model)["predict"]}"' in page
+    assert 'hx-trigger="load"' in page
+    assert f'href="{_urls(model)["predict"]}"' in page
+    fragment = owner.get(_urls(model)["predict"], headers=HX).content.decode()
+    assert 'name="f0"' in fragment
+    assert "<html" not in fragment
+    assert "<html" in owner.get(_urls(model)["predict"]).content.decode()
+
+
+def test_a_wide_model_shows_its_first_features_and_says_so(owner, user, stack):
+    model = stored_model(user.id, stored_dataset(user.id), features=wide(1000))
+    url = _urls(model)["predict"]
+    fragment = owner.get(url, headers=HX).content.decode()
+    assert fragment.count("inputmode") == 60
+    assert "The first 60 of 1,000 columns" in fragment
+    assert f'{url}?all=1"' in fragment
+    whole = owner.get(url, {"all": "1"}, headers=HX).content.decode()
+    assert whole.count("inputmode") == 1000
+    assert 'name="all" value="1"' in whole
+    wrong = owner.post(url, {"all": "1", "f999": "many"}, headers=HX)
+    assert wrong.status_code == 422
+    assert 'name="f999"' in wrong.content.decode()
+
+
+def test_folded_features_keep_their_usual_values():
+    features = (*wide(61), category("colour", "red", "blue"), replace(LEGS, name="note", kind="text", default=None))
+    form = PredictionForm({"f0": "7"}, features=features)
+    assert form.is_valid()
+    assert list(form.folded) == ["legs 60", "colour", "note"]
+    values = form.values()
+    assert (values["legs 0"], values["legs 1"]) == ("7", "")
+    assert (values["legs 60"], values["colour"], values["note"]) == ("60", "red", "")
+
+
+@pytest.mark.parametrize("value", ["\u00a0red", "dark\r\nred", "dark\nred", "  red ", "0"])
+def test_every_category_can_be_chosen(value):
+    features = (category("colour", "blue", value),)
+    shown = str(PredictionForm(features=features)["f0"])
+    assert '<option value="0" selected>blue' in shown
+    form = PredictionForm({"f0": "1"}, features=features)
+    assert form.is_valid()
+    assert form.values() == {"colour": value}
+    assert PredictionForm({"f0": ""}, features=features).is_valid()
+    assert "f0" in PredictionForm({"f0": "blue"}, features=features).errors
+
+
+def test_a_typed_value_is_left_as_it_is():
+    form = PredictionForm({"f0": "\u00a0x "}, features=(replace(LEGS, type="text", kind="text"),))
+    assert form.is_valid()
+    assert form.values() == {"legs": "\u00a0x "}
+
+
+def test_the_answer_is_announced_and_what_is_folded_is_not_warned_about(model):
+    answer = Prediction(
+        prediction="duck",
+        probabilities={"dog": 0.1, "duck": 0.9},
+        findings=tuple(Finding(field=name, kind="missing", message=f"No {name}.") for name in ("legs", "wings")),
+    )
+    context = {
+        "model": model,
+        "version": model.current,
+        "form": PredictionForm(features=(LEGS,)),
+        "prediction": present_prediction(answer, model.current, folded={"wings"}),
+    }
+    shown = render_to_string("models_app/_predict.html", context)
+    assert 'data-announce="species: duck, 90.0 %"' in shown
+    assert "No legs." in shown
+    assert "No wings." not in shown
+
+
+@pytest.mark.parametrize(("search", "sentence"), [("anim", "1 model found"), ("zebra", "No model found")])
+def test_the_number_of_models_found_is_announced(owner, model, search, sentence):
+    fragment = owner.get(reverse("models:list"), {"q": search}, headers=HX).content.decode()
+    assert f'data-announce="{sentence}"' in fragment
+
+
 def test_a_model_with_thousands_of_features_takes_its_form(owner, model):
     values = {f"f{number}": "1" for number in range(3000)}
     response = owner.post(_urls(model)["predict"], values)
     # The stored zip of this model is no predictor; what matters is that the form got through.
     assert response.status_code != 400
+
+
+def test_a_model_outlives_its_dataset_and_offers_no_dead_link(stack, owner, user):
+    dataset = stored_dataset(user.id)
+    model = stored_model(user.id, dataset)
+    dataset_url = reverse("datasets:detail", args=[dataset.id])
+    assert dataset_url in owner.get(_urls(model)["detail"]).content.decode()
+    datasets.delete_dataset(user_id=user.id, dataset_id=dataset.id)
+    page = owner.get(_urls(model)["detail"]).content.decode()
+    assert dataset_url not in page
+    assert "(deleted since)" in page
+    assert "Train again" not in page

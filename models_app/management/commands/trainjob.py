@@ -1,5 +1,6 @@
 """The child process of one training. Started by ``models_app.worker``, not by people."""
 
+import faulthandler
 import json
 import logging
 import os
@@ -8,11 +9,12 @@ import sys
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand
 
-from smartml.errors import SmartMLError
+from models_app.processes import TRACE
+from smartml.errors import SmartMLError, trace_without_values
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ class Command(BaseCommand):
     def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, **options: Any) -> None:
         threading.Thread(target=_follow, args=(lifeline,), daemon=True, name="lifeline").start()
         _be_first_to_go()
+        trace = (outcome.parent / TRACE).open("w", encoding="utf-8")
+        # A fault in native code leaves Python's frames there, without values.
+        faulthandler.enable(trace)
         try:
             from models_app import pipeline
 
@@ -41,16 +46,25 @@ class Command(BaseCommand):
             # Everything is stored and the workspace gone; unloading the learning libraries would take seconds.
             os._exit(0)
         except SmartMLError as error:
-            logger.warning("Job %s: %s", job_id, error.message, exc_info=True)
+            logger.warning("Job %s: %s", job_id, error.message)
+            _tell(trace, error)
             _write(outcome, error.code, error.message, error.hint)
             sys.exit(1)
-        except MemoryError:
-            logger.exception("Job %s: memory ran out.", job_id)
+        except MemoryError as error:
+            logger.warning("Job %s: memory ran out.", job_id)
+            _tell(trace, error)
             # As if the system had ended this process: the worker explains both alike.
             os.kill(os.getpid(), signal.SIGKILL)
-        except Exception:
-            logger.exception("Job %s: unexpected.", job_id)
+        except Exception as error:  # noqa: BLE001 -- logged, and the exit code tells the worker
+            logger.error("Job %s: unexpected.", job_id)
+            _tell(trace, error)
             sys.exit(1)
+
+
+def _tell(trace: TextIO, error: BaseException) -> None:
+    """Where it failed, for the worker's log."""
+    trace.write(trace_without_values(error))
+    trace.flush()
 
 
 def _follow(lifeline: int) -> None:

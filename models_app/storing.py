@@ -1,0 +1,144 @@
+"""The last step of a training: its files into the blob store, then its model into the metadata.
+
+By now hours of fitting may be at stake, so services that are away for a moment are waited for.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.utils import timezone
+
+from ml.evaluation import Evaluation
+from ml.prediction import Feature
+from models_app import jobs_repository as jobs
+from models_app import repository
+from models_app.records import Job, ModelVersion
+from smartml.errors import Conflict, ServiceUnavailable
+from storage.blobs import Stored, get_blobs
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# How long a service may be away: an hour of fitting is worth a minute of patience.
+STORE_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
+# How often another process may be found to have stored this version's files.
+MAX_CONFLICTS = 3
+
+
+class LeaseLost(Conflict):
+    """Another attempt has this job by now."""
+
+    def __init__(self) -> None:
+        super().__init__("This training belongs to another worker by now.")
+
+
+def store(
+    *,
+    job: Job,
+    owner: str,
+    archive: Path,
+    report: Evaluation,
+    features: tuple[Feature, ...],
+    base_model: str,
+    fit_seconds: float,
+) -> None:
+    """Blobs first, metadata last: metadata never names a blob that is not there.
+
+    :raises LeaseLost: and whatever is stored now is the other attempt's.
+    """
+    documents = {
+        "evaluation": report.as_dict(),
+        "schema": {"features": [feature.as_dict() for feature in features]},
+    }
+    stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, documents))
+    version = ModelVersion(
+        version=job.version,
+        created_at=timezone.now(),
+        job_id=job.id,
+        dataset_id=job.dataset_id,
+        dataset_name=job.dataset_name,
+        target=job.settings.target,
+        problem_type=job.problem_type,
+        base_model=base_model,
+        metric_name=report.metric_name,
+        lower_is_better=report.lower_is_better,
+        accuracy=report.score,
+        baseline=report.baseline,
+        train_rows=report.train_rows,
+        holdout_rows=report.holdout_rows,
+        preset=job.settings.preset,
+        time_limit=job.settings.time_limit,
+        fit_seconds=fit_seconds,
+        azure_model_url=stored.url,
+        zip_size=stored.size,
+        zip_sha256=stored.sha256,
+        stored_size=stored.size + sum(document.size for document in others),
+    )
+    # Asking again after a broken connection is safe: a second time stores nothing.
+    insist(lambda: repository.store_version(job=job, owner=owner, name=job.model_name, version=version))
+
+
+def insist(call: Callable[[], T]) -> T:
+    """Call until the service answers, within ``STORE_SECONDS``."""
+    give_up = time.monotonic() + STORE_SECONDS
+    while True:
+        try:
+            return call()
+        except ServiceUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def _upload(job: Job, archive: Path, documents: dict[str, dict[str, Any]]) -> list[Stored]:
+    blobs = get_blobs()
+    stored = [blobs.upload_model(user_id=job.user_id, model_id=job.model_id, version=job.version, path=archive)]
+    for stem, document in documents.items():
+        name = blobs.model_file(job.user_id, job.model_id, job.version, stem, "json")
+        data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        stored.append(blobs.upload_bytes(blobs.models_container, name, data))
+    return stored
+
+
+def _insist_on_uploads(job: Job, owner: str, upload: Callable[[], list[Stored]]) -> list[Stored]:
+    """All files of this version, each of them this attempt's.
+
+    After a failure nobody knows what is there: it is removed, and everything uploaded again. A name that is taken
+    was taken by an earlier attempt whose process lives on without a lease (a version's number is never given
+    twice).
+    """
+    give_up: float | None = None
+    conflicts = 0
+    while True:
+        try:
+            if give_up is not None or conflicts:
+                _make_room(job, owner)
+            return upload()
+        except LeaseLost:
+            raise
+        except Conflict as error:
+            conflicts += 1
+            if conflicts > MAX_CONFLICTS:
+                raise
+            logger.warning("Job %s: another process has stored files of it: %s", job.id, error.message)
+        except ServiceUnavailable as error:
+            # Counted from the first failure: the upload of a large model alone may take longer.
+            give_up = give_up or time.monotonic() + STORE_SECONDS
+            if time.monotonic() > give_up:
+                raise
+            logger.warning("Job %s: its files could not be stored: %s", job.id, error.message)
+            time.sleep(PAUSE_SECONDS)
+
+
+def _make_room(job: Job, owner: str) -> None:
+    """Remove this version's files, as long as they cannot be those of a later attempt."""
+    renewed = jobs.heartbeat(job_id=job.id, owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+    if renewed is None:
+        raise LeaseLost
+    get_blobs().delete_model_version(user_id=job.user_id, model_id=job.model_id, version=job.version)
