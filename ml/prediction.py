@@ -217,6 +217,8 @@ def _date(text: str) -> str:
 
 def _number(text: str, *, whole: bool) -> float | int:
     try:
+        if "_" in text or not text.isascii():  # Python's digits, not a file's
+            raise ValueError(text)
         number = int(text) if text.lstrip("+-").isdecimal() else float(text)
         finite = math.isfinite(number)
     except OverflowError:  # a whole number beyond the range of floats

@@ -1,6 +1,7 @@
 """DuckDB over a normalised CSV file: every column as text, and the type rules of ml.column_types in SQL."""
 
 import csv
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ml.column_types import BLANKS, BOOLEAN_PAIRS, DATE_PATTERN, LONGEST_MISSING, MISSING, NUMERIC_PATTERN
 from ml.records import MAX_RECORD_BYTES
+from smartml.errors import InvalidTable, ServiceUnavailable, trace_without_values
 
 if TYPE_CHECKING:
     import duckdb
+
+logger = logging.getLogger(__name__)
 
 # DuckDB takes some 50 MB more than it counts.
 MEMORY_LIMIT = "160MB"
@@ -85,16 +89,30 @@ def open_table(path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT) -> I
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
-        connection.execute(
-            f"CREATE VIEW raw AS SELECT * FROM read_csv({quoted(str(path))}, auto_detect = false, "  # noqa: S608
-            f"header = false, skip = 1, columns = {{{columns}}}, delim = ',', quote = '\"', escape = '\"', "
-            f"new_line = '\\n', nullstr = '', max_line_size = {_LONGEST_LINE}, buffer_size = {_LONGEST_LINE}, "
-            "strict_mode = true)"
-        )
-        yield Table(connection)
+        yield _opened(connection, path, width)
+    except duckdb.OutOfMemoryException:
+        raise ServiceUnavailable(
+            "There was not enough memory to look at the whole file.", hint="Try again when less is going on."
+        ) from None
+    except duckdb.Error as error:
+        # Its messages quote lines of the file, which must reach neither a page nor a log.
+        logger.error("DuckDB could not read a normalised file: %s", trace_without_values(error))
+        raise InvalidTable(
+            "The file could not be read to its end.", hint="Upload it again, or save it anew as CSV first."
+        ) from None
     finally:
         connection.close()
+
+
+def _opened(connection: "duckdb.DuckDBPyConnection", path: Path, width: int) -> Table:
+    columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
+    connection.execute(
+        f"CREATE VIEW raw AS SELECT * FROM read_csv({quoted(str(path))}, auto_detect = false, "  # noqa: S608
+        f"header = false, skip = 1, columns = {{{columns}}}, delim = ',', quote = '\"', escape = '\"', "
+        f"new_line = '\\n', nullstr = '', max_line_size = {_LONGEST_LINE}, buffer_size = {_LONGEST_LINE}, "
+        "strict_mode = true)"
+    )
+    return Table(connection)
 
 
 def quoted(text: str) -> str:

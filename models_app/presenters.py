@@ -157,6 +157,10 @@ def _label_with_class(name: str, positive_class: str | None) -> str:
 def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
     """One plain sentence on the headline score, computed from it and its baseline alone."""
     rows = f"{evaluation.holdout_rows:,} rows the model had never seen"
+    if evaluation.seen_rows:
+        rows = (
+            f"{evaluation.holdout_rows:,} rows set aside, {evaluation.seen_rows:,} of them equal to one it had seen"
+        )
     if not beats:
         metric = metric_label(evaluation.metric_name)
         poor = f"On {rows}, its {metric} is no better than that of a guess that ignores every feature."

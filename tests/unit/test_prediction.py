@@ -173,6 +173,8 @@ class TestCheckRow:
         [
             ("age", "thirty", "not a number"),
             ("fare", "3,5", "not a number"),
+            ("fare", "1_0", "not a number"),
+            ("age", "٣٣", "not a number"),
             ("fare", "infinity", "not a number the model can use"),
             ("fare", "1e999", "not a number the model can use"),
             ("age", "9" * 30, "not a number the model can use"),

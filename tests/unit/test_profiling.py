@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from ml.column_types import ColumnType, decide_type, facts_of
 from ml.profiling import ColumnSchema, full_schema, nearest_name, read_frame, target_summary
+from ml.scan import open_table
 from ml.tables import normalise, sniff
 from ml.targets import decide_problem
-from smartml.errors import InvalidTarget
+from smartml.errors import InvalidTable, InvalidTarget
 
 
 @pytest.fixture
@@ -295,3 +296,13 @@ def test_pages_do_not_pay_for_pandas_or_duckdb():
     code = "import sys, ml.tables, ml.profiling, ml.targets; print({'pandas', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_file_that_duckdb_cannot_read_is_a_sentence_without_its_lines(tmp_path, caplog):
+    path = tmp_path / "table.csv"
+    path.write_text('name,n\n"Alice Smith",1\n"Bob"x"Jones",2,3\n', encoding="utf-8", newline="")
+    with pytest.raises(InvalidTable, match="could not be read to its end") as caught, open_table(path, 2) as table:
+        table.select("count(c0), max(c1)", [0, 1]).fetchall()
+    assert caught.value.__cause__ is None
+    assert "Jones" not in caplog.text
+    assert "Jones" not in str(caught.value)

@@ -267,7 +267,11 @@ def _fault() -> ServiceUnavailable | None:
 def _is_local() -> bool:
     """Whether nothing in the settings leads off this machine."""
     addresses = [settings.MONGODB_URI, settings.AZURE_ACCOUNT_URL]
-    return all(urlsplit(address).hostname in _LOOPBACK for address in addresses if address)
+    hosts = [urlsplit(address).hostname for address in addresses if address]
+    accounts = settings.DATABASES["default"]
+    if not accounts["ENGINE"].endswith("sqlite3"):
+        hosts.append(accounts["HOST"])
+    return all(host in _LOOPBACK for host in hosts)
 
 
 @contextmanager
