@@ -29,7 +29,7 @@ dev: setup ## The same, reloading when the code changes
 	@exec $(BIN)/python manage.py runlocal --dev
 
 test: setup $(TOOLS) ## Run all tests against services of their own (ARGS="tests/unit -k name")
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(TOOLS) ## Check style, types and templates
 	$(BIN)/ruff check .

@@ -130,6 +130,8 @@ def stack(settings: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     try:
         yield made
     finally:
+        # The process that predicts keeps a workspace, in which the next test would see a left-over.
+        predictor.stop()
         _drop(made)
 
 

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from smartml.local.machine import free_port
-from tests.services import RUN
+from storage.ids import new_id
+from tests.services import RUN, WORKER
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,7 +34,7 @@ _START_WITHIN = 120
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """The address of a stack started by ``runlocal`` in a directory of its own, stopped by Ctrl-C."""
-    directory = RUN / "browser_stack"
+    directory = RUN / (WORKER or "main") / f"browser_{new_id()}"
     (directory / "tmp").mkdir(parents=True)
     port = free_port()
     # What the suite's own services and settings put into the environment must not reach this stack.
@@ -71,8 +72,13 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    # Other tests of this process look at what is in the temporary directory.
+    scratch = RUN / (WORKER or "main") / "chromium"
+    scratch.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, env={**os.environ, "TMPDIR": str(scratch)}
+        )
         yield found
         found.close()
 

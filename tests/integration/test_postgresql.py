@@ -101,4 +101,4 @@ def test_accounts_sessions_and_queue_work_on_postgresql(stack, database_url, tmp
     )
     assert done.returncode == 0, done.stderr
     said = done.stdout.strip().splitlines()
-    assert said[-3:] == ["unique without regard to case", "signed in 302 200", "postgresql 1 1"]
+    assert said[-3:] == ["unique without regard to case", "signed in 302 200", "postgresql 1 2"]

@@ -19,9 +19,11 @@ def test_it_makes_what_is_needed_and_may_be_repeated(stack):
         assert out.getvalue() == "Prepared.\n"
     blobs.get_blobs().check()
     assert "datasets" in mongo.get_database().list_collection_names()
-    schedule = Schedule.objects.get()
-    assert (schedule.func, schedule.schedule_type, schedule.minutes) == ("models_app.tasks.sweep", "I", 1)
-    assert schedule.cluster is None, "only the default cluster runs it"
+    schedules = Schedule.objects.values_list("func", "schedule_type", "minutes", "cluster").order_by("func")
+    # No cluster: only the default one runs them.
+    assert [row[0] for row in schedules] == ["models_app.tasks.sweep", "models_app.tasks.sweep_strays"]
+    assert schedules[0] == ("models_app.tasks.sweep", "I", 1, None)
+    assert schedules[1][3] is None
 
 
 @pytest.mark.django_db

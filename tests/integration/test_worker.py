@@ -45,8 +45,8 @@ def test_the_deadline_never_exceeds_the_operators_limit(settings):
     assert jobs_services.deadline_seconds(10_000) == 100
 
 
-def test_a_process_that_cannot_start_is_a_crash_not_a_hang(stack, job, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)  # no manage.py there
+def test_a_process_that_cannot_start_is_a_crash_not_a_hang(stack, job, settings, tmp_path):
+    settings.BASE_DIR = tmp_path  # no manage.py there
     assert worker.run_job(job.id) is JobStatus.FAILED
     assert jobs_repository.get(job_id=job.id).error == worker.CRASHED
     assert_nothing_left(stack, job)
