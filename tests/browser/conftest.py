@@ -75,12 +75,13 @@ def browser() -> Iterator[Browser]:
     # Other tests of this process look at what is in the temporary directory.
     scratch = RUN / (WORKER or "main") / "chromium"
     scratch.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, env={**os.environ, "TMPDIR": str(scratch)}
-        )
-        yield found
-        found.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(scratch))
+        playwright = sync_playwright().start()
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield found
+    found.close()
+    playwright.stop()
 
 
 @pytest.fixture
