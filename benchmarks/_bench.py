@@ -28,6 +28,7 @@ def stack() -> Iterator[Path]:
                 DJANGO_SETTINGS_MODULE="smartml.settings",
                 SECRET_KEY=secrets.token_hex(32),
                 SMARTML_LOCAL_DIR=str(directory),
+                STATIC_ROOT=str(directory / "static"),
                 DATABASE_URL=f"sqlite:///{directory / 'app.sqlite3'}",
                 HTTPS="false",
                 ALLOWED_HOSTS="127.0.0.1,testserver",
@@ -37,7 +38,7 @@ def stack() -> Iterator[Path]:
             from django.core.management import call_command
 
             django.setup()
-            call_command("prepare", verbosity=0)
+            call_command("prepare", static=True, verbosity=0)
             yield directory
 
 

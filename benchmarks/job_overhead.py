@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks._bench import MIB, make_user, stack, table_chunks
 
-TARGET, LIMIT, REPEAT = "price", 60, 3
+TARGET, LIMIT, REPEAT = "price", 30, 3
 
 BARE = """
 import sys, tempfile
