@@ -18,6 +18,7 @@ from smartml import health
 from smartml.local.stack import DataServices
 from storage import blobs, mongo
 from storage.ids import new_id
+from tests.leftovers import all_temporary_files
 from tests.services import RUN, SERVICES, WORKER, blob_service
 
 PASSWORD = "correct horse battery staple"
@@ -31,6 +32,8 @@ class Stack:
     database: str
     datasets_container: str
     models_container: str
+    # In the temporary directory when the test began.
+    found: frozenset[str]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -118,6 +121,7 @@ def stack(settings: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         database=f"test_{unique}",
         datasets_container=f"datasets-{unique}",
         models_container=f"models-{unique}",
+        found=all_temporary_files(),
     )
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)

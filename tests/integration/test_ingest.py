@@ -187,7 +187,7 @@ def test_rows_that_do_not_fit_are_counted_and_their_lines_named(stack):
     assert previews.bad_lines(dataset=dataset) == (3, 5)
     with services.normalised(dataset=dataset) as path:
         assert path.read_text() == "a,b\n1,2\n4,5\n9,10\n"
-    assert temporary_files() == []
+    assert temporary_files(stack) == []
 
 
 def test_the_heartbeat_moves_while_bytes_come(stack, monkeypatch):
@@ -299,7 +299,7 @@ def test_previews_are_kept_under_the_etag(stack):
         services.schema_of(dataset=dataset)
     with pytest.raises(BlobMissing):
         services.open_download(dataset=dataset)
-    assert temporary_files() == []
+    assert temporary_files(stack) == []
 
 
 def test_the_target_must_be_a_column(stack):

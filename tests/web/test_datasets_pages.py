@@ -86,7 +86,7 @@ def test_the_page_shows_facts_first_rows_and_choices(client, dataset, stack):
     assert response.context["rows"][0] == ("Berlin", "10")
     assert f'hx-get="{url("schema", dataset)}"' in html
     assert reverse("models:train", args=[dataset.id]) in html
-    assert temporary_files() == []
+    assert temporary_files(stack) == []
 
 
 def test_an_upload_that_runs_has_no_page(client, user):
@@ -159,7 +159,7 @@ def test_storage_that_is_away_leaves_the_facts(client, dataset, settings):
 
 
 # --- All columns ----------------------------------------------------------------------------------------------
-def test_the_columns_come_as_a_fragment_or_a_page(client, dataset):
+def test_the_columns_come_as_a_fragment_or_a_page(client, dataset, stack):
     page, fragment = client.get(url("schema", dataset)), client.get(url("schema", dataset), headers=HX)
 
     assert "<html" in page.content.decode()
@@ -168,7 +168,7 @@ def test_the_columns_come_as_a_fragment_or_a_page(client, dataset):
     assert "private" in fragment["Cache-Control"]
     assert "HX-Request" in fragment["Vary"]
     assert 'data-test="schema"' in client.get(url("detail", dataset)).content.decode()
-    assert temporary_files() == []
+    assert temporary_files(stack) == []
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])

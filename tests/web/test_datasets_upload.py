@@ -55,7 +55,7 @@ def test_a_file_becomes_a_dataset_and_the_browser_goes_to_its_page(client, user,
     dataset = datasets.get_dataset(user_id=user.id, dataset_id=dataset_id)
     assert (dataset.name, dataset.row_count, dataset.file_size) == ("cities", 3, len(TABLE))
     assert dataset_blobs(stack) == [f"{user.id}/{dataset_id}/cities.csv"]
-    assert temporary_files() == []
+    assert temporary_files(stack) == []
 
 
 def test_htmx_is_sent_to_the_page_too(client):
