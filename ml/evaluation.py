@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -104,14 +105,15 @@ def evaluate(
     with quiet_autogluon():
         metric = str(predictor.eval_metric.name)
         best = str(predictor.model_best)
-        rows = _leaderboard(predictor, holdout, negated=lower_is_better(metric))
         labels: list[Any] = list(predictor.class_labels) if classification else []
         positive = predictor.positive_class if problem_type is ProblemType.BINARY else None
+        outputs = _outputs(predictor, holdout)
         if classification:
-            figures = _classification_figures(predictor, train[target], holdout, target, labels, positive)
+            figures = _classification_figures(predictor, outputs, train[target], holdout[target], labels, positive)
         else:
-            figures = _regression_figures(predictor, train[target], holdout, target)
-    metrics, baseline_metrics, undefined = figures
+            figures = _regression_figures(outputs, train[target], holdout[target])
+        rows = _leaderboard(predictor, outputs, {name: found[metric] for name, found in figures.metrics.items()})
+    metrics, baseline_metrics = figures.metrics[best], figures.baseline
     score, baseline = metrics[metric], baseline_metrics[metric]
     if score is None or baseline is None:
         raise TrainingFailed(
@@ -127,7 +129,7 @@ def evaluate(
         best_model=best,
         metrics=metrics,
         baseline_metrics=baseline_metrics,
-        undefined=undefined,
+        undefined=figures.undefined,
         leaderboard=rows,
         train_rows=len(train),
         holdout_rows=len(holdout),
@@ -158,16 +160,50 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _leaderboard(predictor: Any, holdout: DataFrame, *, negated: bool) -> tuple[ModelRow, ...]:
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What one model says of the holdout, in its order: a frame of probabilities by class, or a series of numbers.
+
+    ``seconds_per_row`` includes the preparation of the columns and the models it is stacked on.
+    """
+
+    values: Any
+    seconds_per_row: float
+
+
+def _outputs(predictor: Any, holdout: DataFrame) -> dict[str, _Output]:
+    """Every model's answer in a single pass, in which a stacked model uses what its base models have said.
+
+    The public ``predict_proba_multi`` does the same without the times, and ``leaderboard`` without the answers.
+    """
+    trainer, learner = predictor._trainer, predictor._learner
+    start = time.perf_counter()
+    prepared = predictor.transform_features(holdout)
+    preparing = time.perf_counter() - start
+    answers, seconds = trainer.get_model_pred_proba_dict(
+        X=prepared, models=predictor.model_names(can_infer=True), record_pred_time=True
+    )
+    return {
+        name: _Output(
+            learner._post_process_predict_proba(answers[name], index=holdout.index),
+            (preparing + sum(seconds[base] for base in trainer.get_minimum_model_set(name))) / len(holdout),
+        )
+        for name in predictor.model_names(can_infer=True)
+    }
+
+
+def _leaderboard(
+    predictor: Any, outputs: Mapping[str, _Output], holdout_scores: Mapping[str, float | None]
+) -> tuple[ModelRow, ...]:
     """Best validation score first, as the choice was made. AutoGluon negates errors; here they are positive.
 
     Bags that were only a step towards a refitted model cannot predict any more and are left out.
     """
-    table = predictor.leaderboard(holdout, set_refit_score_to_parent=True, display=False)
-    table = table[table["model"].isin(predictor.model_names(can_infer=True))]
+    table = predictor.leaderboard(set_refit_score_to_parent=True, display=False)
+    table = table[table["model"].isin(outputs)]
     # The best stands first among its ties.
     table = table.assign(is_best=table["model"] == predictor.model_best)
-    sign = -1.0 if negated else 1.0
+    sign = -1.0 if lower_is_better(str(predictor.eval_metric.name)) else 1.0
 
     def score(value: Any) -> float | None:
         number = _finite(value)
@@ -178,34 +214,52 @@ def _leaderboard(predictor: Any, holdout: DataFrame, *, negated: bool) -> tuple[
         ModelRow(
             name=str(row.model),
             val_score=score(row.score_val),
-            holdout_score=score(row.score_test),
+            holdout_score=holdout_scores[row.model],
             fit_seconds=_finite(row.fit_time),
-            predict_seconds_per_row=_finite(row.pred_time_test / len(holdout)),
+            predict_seconds_per_row=outputs[row.model].seconds_per_row,
         )
         for row in table.sort_values(["score_val", "is_best"], ascending=False).itertuples()
     )
 
 
-_Figures = tuple[dict[str, float | None], dict[str, float | None], dict[str, str]]
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Metrics of every model and of the baseline, and reasons for what is undefined on these rows."""
+
+    metrics: dict[str, dict[str, float | None]]
+    baseline: dict[str, float | None]
+    undefined: dict[str, str]
 
 
 def _classification_figures(
-    predictor: Any, train_target: Any, holdout: DataFrame, target: str, labels: list[Any], positive: Any
+    predictor: Any,
+    outputs: Mapping[str, _Output],
+    train_target: Any,
+    holdout_target: Any,
+    labels: list[Any],
+    positive: Any,
 ) -> _Figures:
-    """Metrics of the best model, of the majority class (with the training shares as probabilities), and reasons
-    for what is undefined. Classes are numbered as in ``labels``."""
+    """The baseline is the majority class, with the training shares as probabilities. Classes are numbered as in
+    ``labels``."""
     from sklearn.dummy import DummyClassifier
 
     number = {label: index for index, label in enumerate(labels)}
-    truth = holdout[target].map(number).to_numpy()
-    frame = predictor.predict_proba(holdout, as_pandas=True)
-    predicted = predictor.predict_from_proba(frame).map(number).to_numpy()
+    positive_index = None if positive is None else number[positive]
+    truth = holdout_target.map(number).to_numpy()
+    metrics: dict[str, dict[str, float | None]] = {}
+    for name, output in outputs.items():
+        predicted = predictor.predict_from_proba(output.values).map(number).to_numpy()
+        metrics[name], _ = _class_metrics(truth, predicted, output.values[labels].to_numpy(), positive_index)
     dummy = DummyClassifier(strategy="prior").fit([[0]] * len(train_target), train_target.map(number))
     blank = [[0]] * len(truth)
-    positive_index = None if positive is None else number[positive]
-    metrics, undefined = _class_metrics(truth, predicted, frame[labels].to_numpy(), positive_index)
-    baseline, _ = _class_metrics(truth, dummy.predict(blank), dummy.predict_proba(blank), positive_index)
-    return metrics, baseline, undefined
+    baseline, undefined = _class_metrics(truth, dummy.predict(blank), dummy.predict_proba(blank), positive_index)
+    return _Figures(metrics, baseline, undefined)
+
+
+_CLASS_METRICS = {
+    True: ("accuracy", "balanced_accuracy", "log_loss", "f1", "roc_auc"),
+    False: ("accuracy", "balanced_accuracy", "log_loss", "f1_macro"),
+}
 
 
 def _class_metrics(
@@ -215,6 +269,8 @@ def _class_metrics(
     from sklearn import metrics
 
     undefined: dict[str, str] = {}
+    if not np.isfinite(probabilities).all():
+        return dict.fromkeys(_CLASS_METRICS[positive is not None]), undefined
     # float32 rows miss 1 by more than log_loss tolerates.
     shares = np.asarray(probabilities, dtype="float64")
     shares = shares / shares.sum(axis=1, keepdims=True)
@@ -239,26 +295,29 @@ def _class_metrics(
     return found, undefined
 
 
-def _regression_figures(predictor: Any, train_target: Any, holdout: DataFrame, target: str) -> _Figures:
-    """Metrics of the best model, of always saying the training mean, and reasons for what is undefined."""
+def _regression_figures(outputs: Mapping[str, _Output], train_target: Any, holdout_target: Any) -> _Figures:
+    """The baseline always says the training mean."""
     from sklearn.dummy import DummyRegressor
 
-    truth = holdout[target].to_numpy(dtype="float64")
-    predicted = predictor.predict(holdout).to_numpy(dtype="float64")
+    truth = holdout_target.to_numpy(dtype="float64")
+    metrics = {
+        name: _number_metrics(truth, output.values.to_numpy(dtype="float64"))[0] for name, output in outputs.items()
+    }
     dummy = DummyRegressor(strategy="mean").fit([[0]] * len(train_target), train_target.to_numpy(dtype="float64"))
-    metrics, undefined = _number_metrics(truth, predicted)
-    baseline, _ = _number_metrics(truth, dummy.predict([[0]] * len(truth)))
-    return metrics, baseline, undefined
+    baseline, undefined = _number_metrics(truth, dummy.predict([[0]] * len(truth)))
+    return _Figures(metrics, baseline, undefined)
 
 
 def _number_metrics(truth: Any, predicted: Any) -> tuple[dict[str, float | None], dict[str, str]]:
     import numpy as np
 
     undefined: dict[str, str] = {}
-    errors = np.abs(predicted - truth)
-    spread = float(np.sum((truth - truth.mean()) ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no figure: None
+        errors = np.abs(predicted - truth)
+        squares = errors**2
+        spread = float(np.sum((truth - truth.mean()) ** 2))
     found: dict[str, float | None] = {
-        "root_mean_squared_error": _finite(np.sqrt(np.mean(errors**2))),
+        "root_mean_squared_error": _finite(np.sqrt(np.mean(squares))),
         "mean_absolute_error": _finite(np.mean(errors)),
         "median_absolute_error": _finite(np.median(errors)),
         "r2": None,
@@ -266,5 +325,5 @@ def _number_metrics(truth: Any, predicted: Any) -> tuple[dict[str, float | None]
     if len(truth) < 2 or spread == 0.0:
         undefined["r2"] = "R² needs rows that differ in the target, and the rows set aside do not."
     else:
-        found["r2"] = _finite(1.0 - float(np.sum(errors**2)) / spread)
+        found["r2"] = _finite(1.0 - float(np.sum(squares)) / spread)
     return found, undefined

@@ -167,7 +167,11 @@ def test_a_worker_killed_twice_is_a_failure_with_the_reason(stack, job):
 
 
 def wait_until_expired(job) -> None:
-    wait_for(job.id, lambda job: job.lease_until is not None and job.lease_until < timezone.now(), seconds=10)
+    def is_expired(job) -> bool:
+        # MongoDB compares whole milliseconds.
+        return job.lease_until is not None and job.lease_until + timedelta(milliseconds=2) < timezone.now()
+
+    wait_for(job.id, is_expired, seconds=10)
 
 
 def test_blob_storage_that_is_away_at_the_end_is_waited_for(stack, job, in_thread):

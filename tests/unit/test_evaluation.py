@@ -203,23 +203,25 @@ def test_an_undefined_metric_is_none_and_said(binary, regression):
 
 
 def test_no_finite_score_is_a_failure_with_a_reason(regression):
-    class Broken:
-        """The predictor with predictions that went to infinity."""
-
-        def __getattr__(self, name):
-            return getattr(regression.predictor, name)
-
-        def predict(self, frame):
-            return pd.Series(np.inf, index=frame.index)
-
+    # The square of such an error is beyond what a double holds.
+    holdout = regression.holdout.assign(progression=1e200)
     with pytest.raises(TrainingFailed, match="no usable numbers"):
         evaluate(
-            Broken(),
+            regression.predictor,
             train=regression.train,
-            holdout=regression.holdout,
+            holdout=holdout,
             target="progression",
             problem_type=REGRESSION,
         )
+
+
+def test_each_model_of_the_leaderboard_has_the_score_of_its_own_predictions(binary, regression):
+    for case, score in ((binary, metrics.accuracy_score), (regression, metrics.root_mean_squared_error)):
+        assert len(case.evaluation.leaderboard) > 1
+        for row in case.evaluation.leaderboard:
+            predicted = case.predictor.predict(case.holdout, model=row.name)
+            assert row.holdout_score == pytest.approx(score(case.truth, predicted), rel=1e-5)
+            assert row.predict_seconds_per_row > 0
 
 
 def test_errors_are_known_as_errors():
