@@ -1,29 +1,30 @@
-"""Scores on the holdout: rows that no fitting and no choice has seen, scored once, beside a baseline."""
+"""Scores on the holdout: rows that no fitting and no choice has seen, predicted once, beside a baseline."""
 
 from __future__ import annotations
 
-import math
+import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml import resampling
 from ml.holdout import row_keys
+from ml.metrics import Answers, ClassAnswers, NumberAnswers, finite, lower_is_better
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
+from ml.resampling import Interval
 from smartml.errors import TrainingFailed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_LOWER_IS_BETTER = frozenset(
-    {"root_mean_squared_error", "mean_absolute_error", "median_absolute_error", "log_loss"}
-)
+__all__ = ["Evaluation", "ModelRow", "class_name", "evaluate", "lower_is_better"]
 
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a metric, in its natural sign, measures an error."""
-    return metric in _LOWER_IS_BETTER
+# How long the times of single rows may take; models that are not reached have none.
+_TIMING_SECONDS = 8.0
+_TIMED_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,11 @@ class ModelRow:
     """One model of the leaderboard. Scores in the metric's natural sign (an RMSE is positive).
 
     ``val_score`` of a model refitted on all training rows is that of the model it was refitted from.
-    ``fit_seconds`` and ``predict_seconds_per_row`` include the models it is stacked on; the latter is the time
-    for the whole holdout divided by its rows, not the latency of a single row.
+    ``fit_seconds``, ``predict_seconds_per_row``, ``one_row_seconds`` and ``size`` (bytes on disk) include the
+    models it is stacked on. ``predict_seconds_per_row`` is the time for the whole holdout divided by its rows;
+    ``one_row_seconds`` is the median latency of a single row once the model is in memory, None where the time for
+    measuring was up. ``interval``: see ``Evaluation.intervals``. ``tied``: resamples of the holdout do not tell its
+    score from that of the chosen model (which is tied with itself).
     """
 
     name: str
@@ -40,6 +44,10 @@ class ModelRow:
     holdout_score: float | None
     fit_seconds: float | None
     predict_seconds_per_row: float | None
+    one_row_seconds: float | None = None
+    size: int | None = None
+    interval: Interval | None = None
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,9 @@ class Evaluation:
     ``dropped_rows`` had no target and are in neither part. ``duplicate_rows`` of the others repeat another row in
     all columns (of three equal rows two do); None where this was not counted. ``seen_rows`` of the holdout equal a
     training row: none, unless a class is one row over and over.
+    ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
+    metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
+    models that are tied with the best, if that is another one.
     """
 
     metric_name: str
@@ -70,6 +81,9 @@ class Evaluation:
     positive_class: str | None = None
     duplicate_rows: int | None = None
     seen_rows: int = 0
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    resamples: int = 0
+    recommended: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
@@ -83,9 +97,17 @@ class Evaluation:
         """The inverse of ``as_dict``; keys it does not know are left out."""
         known = {field.name for field in fields(cls)}
         values = {key: value for key, value in data.items() if key in known}
-        values["leaderboard"] = tuple(ModelRow(**row) for row in data["leaderboard"])
+        values["leaderboard"] = tuple(_row_from_dict(row) for row in data["leaderboard"])
         values["classes"] = tuple(data["classes"])
+        values["intervals"] = {name: (low, high) for name, (low, high) in data.get("intervals", {}).items()}
         return cls(**values)
+
+
+def _row_from_dict(data: Mapping[str, Any]) -> ModelRow:
+    known = {field.name for field in fields(ModelRow)}
+    values = {key: value for key, value in data.items() if key in known}
+    bounds = values.get("interval")
+    return ModelRow(**{**values, "interval": None if bounds is None else (bounds[0], bounds[1])})
 
 
 def evaluate(
@@ -109,27 +131,28 @@ def evaluate(
         positive = predictor.positive_class if problem_type is ProblemType.BINARY else None
         outputs = _outputs(predictor, holdout)
         if classification:
-            figures = _classification_figures(predictor, outputs, train[target], holdout[target], labels, positive)
+            answers, baseline = _class_answers(predictor, outputs, train[target], holdout[target], labels, positive)
         else:
-            figures = _regression_figures(outputs, train[target], holdout[target])
-        rows = _leaderboard(predictor, outputs, {name: found[metric] for name, found in figures.metrics.items()})
-    metrics, baseline_metrics = figures.metrics[best], figures.baseline
-    score, baseline = metrics[metric], baseline_metrics[metric]
-    if score is None or baseline is None:
-        raise TrainingFailed(
-            "The best model gives no usable numbers on the rows that were set aside.",
-            hint="Look for extreme values in the target column and train again.",
-        )
+            answers, baseline = _number_answers(outputs, train[target], holdout[target])
+        metrics, baseline_metrics = answers[best].metrics(), baseline.metrics()
+        score, baseline_score = metrics[metric], baseline_metrics[metric]
+        if score is None or baseline_score is None:
+            raise TrainingFailed(
+                "The best model gives no usable numbers on the rows that were set aside.",
+                hint="Look for extreme values in the target column and train again.",
+            )
+        rows = _leaderboard(predictor, outputs, answers, metric, _one_row_seconds(predictor, holdout))
     duplicates, seen = _repeated(train, holdout)
+    intervals, rows, recommended = _with_intervals(answers, rows, best=best, metric=metric, metrics=metrics)
     return Evaluation(
         metric_name=metric,
         lower_is_better=lower_is_better(metric),
         score=score,
-        baseline=baseline,
+        baseline=baseline_score,
         best_model=best,
         metrics=metrics,
         baseline_metrics=baseline_metrics,
-        undefined=figures.undefined,
+        undefined={name: reason for name, reason in _UNDEFINED.items() if metrics.get(name, score) is None},
         leaderboard=rows,
         train_rows=len(train),
         holdout_rows=len(holdout),
@@ -138,7 +161,50 @@ def evaluate(
         positive_class=None if positive is None else class_name(positive),
         duplicate_rows=duplicates,
         seen_rows=seen,
+        intervals=intervals,
+        resamples=resampling.RESAMPLES,
+        recommended=recommended,
     )
+
+
+_UNDEFINED = {
+    "roc_auc": "ROC AUC needs rows of both classes, and the rows set aside have only one.",
+    "r2": "R² needs rows that differ in the target, and the rows set aside do not.",
+}
+
+
+def _with_intervals(
+    answers: Mapping[str, Answers],
+    rows: tuple[ModelRow, ...],
+    *,
+    best: str,
+    metric: str,
+    metrics: Mapping[str, float | None],
+) -> tuple[dict[str, Interval], tuple[ModelRow, ...], str | None]:
+    """The intervals of the best model's metrics; the leaderboard with its own, and ties; the quickest in the tie.
+
+    All models are scored on the same resamples, so what two of them share by luck does not hide a difference.
+    """
+    defined = [name for name, value in metrics.items() if value is not None]
+    wanted = {name: [metric] for name in answers} | {best: defined}
+    drawn = resampling.resampled_metrics(wanted, answers)
+    found: list[ModelRow] = []
+    for row in rows:
+        tied = row.name == best or resampling.is_tie(drawn[row.name][metric], drawn[best][metric])
+        bounds = _interval(metric, row.holdout_score, drawn[row.name][metric], answers[row.name].rows)
+        found.append(replace(row, interval=bounds, tied=tied))
+    intervals = {name: _interval(name, metrics[name], drawn[best][name], answers[best].rows) for name in defined}
+    known = {name: bounds for name, bounds in intervals.items() if bounds is not None}
+    timed = [(row.one_row_seconds, row.name) for row in found if row.tied and row.one_row_seconds is not None]
+    quickest = min(timed)[1] if timed else best
+    return known, tuple(found), None if quickest == best else quickest
+
+
+def _interval(metric: str, value: float | None, drawn: Any, rows: int) -> Interval | None:
+    bounds = resampling.interval(drawn)
+    if bounds is None and metric == "accuracy" and value in (0.0, 1.0):
+        return resampling.share_interval(round(value * rows), rows)
+    return bounds
 
 
 def _repeated(train: DataFrame, holdout: DataFrame) -> tuple[int, int]:
@@ -153,11 +219,6 @@ def _repeated(train: DataFrame, holdout: DataFrame) -> tuple[int, int]:
 def class_name(label: Any) -> str:
     """A class as people read it; the same here and in predictions."""
     return str(label)
-
-
-def _finite(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +253,46 @@ def _outputs(predictor: Any, holdout: DataFrame) -> dict[str, _Output]:
     }
 
 
+def _one_row_seconds(predictor: Any, holdout: DataFrame) -> dict[str, float]:
+    """The median latency of one row for each model, in memory; the best model first, as long as the time lasts."""
+    give_up = time.perf_counter() + _TIMING_SECONDS
+    best = str(predictor.model_best)
+    found: dict[str, float] = {}
+    row = holdout.head(1).drop(columns=predictor.label)
+    for name in sorted(predictor.model_names(can_infer=True), key=lambda name: name != best):
+        predictor.persist([name], max_memory=None)
+        try:
+            predictor.predict(row, model=name)  # the first answer makes what later ones use
+            seconds = []
+            for _ in range(_TIMED_ROWS):
+                start = time.perf_counter()
+                predictor.predict(row, model=name)
+                seconds.append(time.perf_counter() - start)
+        finally:
+            predictor.unpersist()
+        found[name] = statistics.median(seconds)
+        if time.perf_counter() > give_up:
+            break
+    return found
+
+
+def _size(predictor: Any, name: str) -> int:
+    """Bytes on disk of a model and of those it is stacked on."""
+    models = Path(predictor.path) / "models"
+    return sum(
+        file.stat().st_size
+        for base in predictor._trainer.get_minimum_model_set(name)
+        for file in (models / base).rglob("*")
+        if file.is_file()
+    )
+
+
 def _leaderboard(
-    predictor: Any, outputs: Mapping[str, _Output], holdout_scores: Mapping[str, float | None]
+    predictor: Any,
+    outputs: Mapping[str, _Output],
+    answers: Mapping[str, Answers],
+    metric: str,
+    one_row_seconds: Mapping[str, float],
 ) -> tuple[ModelRow, ...]:
     """Best validation score first, as the choice was made. AutoGluon negates errors; here they are positive.
 
@@ -203,10 +302,10 @@ def _leaderboard(
     table = table[table["model"].isin(outputs)]
     # The best stands first among its ties.
     table = table.assign(is_best=table["model"] == predictor.model_best)
-    sign = -1.0 if lower_is_better(str(predictor.eval_metric.name)) else 1.0
+    sign = -1.0 if lower_is_better(metric) else 1.0
 
     def score(value: Any) -> float | None:
-        number = _finite(value)
+        number = finite(value)
         # 0.0 and not -0.0 for a perfect model.
         return None if number is None else sign * number + 0.0
 
@@ -214,116 +313,49 @@ def _leaderboard(
         ModelRow(
             name=str(row.model),
             val_score=score(row.score_val),
-            holdout_score=holdout_scores[row.model],
-            fit_seconds=_finite(row.fit_time),
+            holdout_score=answers[row.model].metrics()[metric],
+            fit_seconds=finite(row.fit_time),
             predict_seconds_per_row=outputs[row.model].seconds_per_row,
+            one_row_seconds=one_row_seconds.get(row.model),
+            size=_size(predictor, row.model),
         )
         for row in table.sort_values(["score_val", "is_best"], ascending=False).itertuples()
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """Metrics of every model and of the baseline, and reasons for what is undefined on these rows."""
-
-    metrics: dict[str, dict[str, float | None]]
-    baseline: dict[str, float | None]
-    undefined: dict[str, str]
-
-
-def _classification_figures(
+def _class_answers(
     predictor: Any,
     outputs: Mapping[str, _Output],
     train_target: Any,
     holdout_target: Any,
     labels: list[Any],
     positive: Any,
-) -> _Figures:
-    """The baseline is the majority class, with the training shares as probabilities. Classes are numbered as in
-    ``labels``."""
+) -> tuple[dict[str, Answers], Answers]:
+    """Of every model, and of always saying the majority class, with the training shares as probabilities. Classes
+    are numbered as in ``labels``."""
     from sklearn.dummy import DummyClassifier
 
     number = {label: index for index, label in enumerate(labels)}
     positive_index = None if positive is None else number[positive]
     truth = holdout_target.map(number).to_numpy()
-    metrics: dict[str, dict[str, float | None]] = {}
+    answers: dict[str, Answers] = {}
     for name, output in outputs.items():
         predicted = predictor.predict_from_proba(output.values).map(number).to_numpy()
-        metrics[name], _ = _class_metrics(truth, predicted, output.values[labels].to_numpy(), positive_index)
+        answers[name] = ClassAnswers(truth, predicted, output.values[labels].to_numpy(), positive_index)
     dummy = DummyClassifier(strategy="prior").fit([[0]] * len(train_target), train_target.map(number))
     blank = [[0]] * len(truth)
-    baseline, undefined = _class_metrics(truth, dummy.predict(blank), dummy.predict_proba(blank), positive_index)
-    return _Figures(metrics, baseline, undefined)
+    return answers, ClassAnswers(truth, dummy.predict(blank), dummy.predict_proba(blank), positive_index)
 
 
-_CLASS_METRICS = {
-    True: ("accuracy", "balanced_accuracy", "log_loss", "f1", "roc_auc"),
-    False: ("accuracy", "balanced_accuracy", "log_loss", "f1_macro"),
-}
-
-
-def _class_metrics(
-    truth: Any, predicted: Any, probabilities: Any, positive: int | None
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    import numpy as np
-    from sklearn import metrics
-
-    undefined: dict[str, str] = {}
-    if not np.isfinite(probabilities).all():
-        return dict.fromkeys(_CLASS_METRICS[positive is not None]), undefined
-    # float32 rows miss 1 by more than log_loss tolerates.
-    shares = np.asarray(probabilities, dtype="float64")
-    shares = shares / shares.sum(axis=1, keepdims=True)
-    # Recall averaged over the classes that occur: sklearn's balanced_accuracy_score, without its warning.
-    occurring = np.unique(truth)
-    recalls = metrics.recall_score(truth, predicted, labels=occurring, average=None, zero_division=0)
-    found: dict[str, float | None] = {
-        "accuracy": _finite(metrics.accuracy_score(truth, predicted)),
-        "balanced_accuracy": _finite(np.mean(recalls)),
-        "log_loss": _finite(metrics.log_loss(truth, shares, labels=np.arange(shares.shape[1]))),
-    }
-    if positive is None:
-        found["f1_macro"] = _finite(metrics.f1_score(truth, predicted, average="macro", zero_division=0))
-        return found, undefined
-    is_positive = truth == positive
-    found["f1"] = _finite(metrics.f1_score(is_positive, predicted == positive, zero_division=0))
-    if is_positive.all() or not is_positive.any():
-        found["roc_auc"] = None
-        undefined["roc_auc"] = "ROC AUC needs rows of both classes, and the rows set aside have only one."
-    else:
-        found["roc_auc"] = _finite(metrics.roc_auc_score(is_positive, shares[:, positive]))
-    return found, undefined
-
-
-def _regression_figures(outputs: Mapping[str, _Output], train_target: Any, holdout_target: Any) -> _Figures:
-    """The baseline always says the training mean."""
+def _number_answers(
+    outputs: Mapping[str, _Output], train_target: Any, holdout_target: Any
+) -> tuple[dict[str, Answers], Answers]:
+    """Of every model, and of always saying the training mean."""
     from sklearn.dummy import DummyRegressor
 
     truth = holdout_target.to_numpy(dtype="float64")
-    metrics = {
-        name: _number_metrics(truth, output.values.to_numpy(dtype="float64"))[0] for name, output in outputs.items()
+    answers: dict[str, Answers] = {
+        name: NumberAnswers(truth, output.values.to_numpy(dtype="float64")) for name, output in outputs.items()
     }
     dummy = DummyRegressor(strategy="mean").fit([[0]] * len(train_target), train_target.to_numpy(dtype="float64"))
-    baseline, undefined = _number_metrics(truth, dummy.predict([[0]] * len(truth)))
-    return _Figures(metrics, baseline, undefined)
-
-
-def _number_metrics(truth: Any, predicted: Any) -> tuple[dict[str, float | None], dict[str, str]]:
-    import numpy as np
-
-    undefined: dict[str, str] = {}
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no figure: None
-        errors = np.abs(predicted - truth)
-        squares = errors**2
-        spread = float(np.sum((truth - truth.mean()) ** 2))
-    found: dict[str, float | None] = {
-        "root_mean_squared_error": _finite(np.sqrt(np.mean(squares))),
-        "mean_absolute_error": _finite(np.mean(errors)),
-        "median_absolute_error": _finite(np.median(errors)),
-        "r2": None,
-    }
-    if len(truth) < 2 or spread == 0.0:
-        undefined["r2"] = "R² needs rows that differ in the target, and the rows set aside do not."
-    else:
-        found["r2"] = _finite(1.0 - float(np.sum(squares)) / spread)
-    return found, undefined
+    return answers, NumberAnswers(truth, dummy.predict([[0]] * len(truth)))

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ml.evaluation import Evaluation, lower_is_better
+from ml.evaluation import Evaluation, ModelRow, lower_is_better
 from ml.prediction import Finding
 from ml.problem import ProblemType
 from models_app.records import FittedModel, Job, JobStatus, ModelVersion
@@ -107,21 +107,29 @@ def _poll_seconds(elapsed: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRow:
-    """One metric of the chosen model beside the same metric of the baseline; None where it is undefined."""
+    """One metric of the chosen model beside the same metric of the baseline; None where it is undefined, with the
+    reason as ``note``. ``interval`` is its 95 % bootstrap interval."""
 
     label: str
     value: float | None
     baseline: float | None
+    interval: tuple[float, float] | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationView:
-    """An evaluation with labels, and one sentence on what the score means."""
+    """An evaluation with labels, and one sentence on what the score means. ``interval`` is that of the headline;
+    ``ties`` counts the models that the holdout does not tell from the chosen one, ``quickest`` is one of them."""
 
     evaluation: Evaluation
     metric: str
     verdict: str
     beats_baseline: bool
+    interval: tuple[float, float] | None
+    ties: int
+    quickest: ModelRow | None
+    chosen: ModelRow | None
     metrics: tuple[MetricRow, ...]
 
 
@@ -132,16 +140,23 @@ def present_evaluation(evaluation: Evaluation, version: ModelVersion) -> Evaluat
         if evaluation.lower_is_better
         else evaluation.score > evaluation.baseline
     )
+    rows = {row.name: row for row in evaluation.leaderboard}
     return EvaluationView(
         evaluation=evaluation,
         metric=metric_label(evaluation.metric_name),
         verdict=_verdict(evaluation, version, beats),
         beats_baseline=beats,
+        interval=evaluation.intervals.get(evaluation.metric_name),
+        ties=sum(row.tied for row in evaluation.leaderboard if row.name != evaluation.best_model),
+        quickest=None if evaluation.recommended is None else rows.get(evaluation.recommended),
+        chosen=rows.get(evaluation.best_model),
         metrics=tuple(
             MetricRow(
                 label=_label_with_class(name, evaluation.positive_class),
                 value=value,
                 baseline=evaluation.baseline_metrics.get(name),
+                interval=evaluation.intervals.get(name),
+                note=evaluation.undefined.get(name, ""),
             )
             for name, value in evaluation.metrics.items()
         ),

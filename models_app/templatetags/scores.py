@@ -22,6 +22,12 @@ def score(value: float | None) -> str:
 
 
 @register.filter
+def score_range(bounds: tuple[float, float] | None) -> str:
+    """Both ends of an interval; a dash where there is none."""
+    return "–" if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"
+
+
+@register.filter
 def with_code(sentence: str) -> SafeString:
     """A sentence of the app with what stands between backticks as code; everything else stays text."""
     parts = re.split(r"`([^`]*)`", sentence)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from ml.evaluation import Evaluation, ModelRow, evaluate, lower_is_better
+from ml.evaluation import Evaluation, ModelRow, evaluate
 from ml.problem import Preset, ProblemType
 from smartml.errors import TrainingFailed
 from tests.unit.ml_samples import cancer, diabetes, fit, split, wine
@@ -224,8 +224,35 @@ def test_each_model_of_the_leaderboard_has_the_score_of_its_own_predictions(bina
             assert row.predict_seconds_per_row > 0
 
 
-def test_errors_are_known_as_errors():
-    assert lower_is_better("root_mean_squared_error")
-    assert lower_is_better("log_loss")
-    assert not lower_is_better("accuracy")
-    assert not lower_is_better("r2")
+def test_every_defined_metric_has_an_interval_around_it(binary, multiclass, regression):
+    for case in (binary, multiclass, regression):
+        evaluation = case.evaluation
+        assert evaluation.resamples == 1000
+        assert set(evaluation.intervals) == set(evaluation.metrics)
+        for name, (low, high) in evaluation.intervals.items():
+            assert low <= evaluation.metrics[name] <= high
+            assert low < high
+        for row in evaluation.leaderboard:
+            assert row.interval[0] <= row.holdout_score <= row.interval[1]
+
+
+def test_the_chosen_model_is_tied_with_itself_and_the_quickest_of_a_tie_is_named(binary, regression):
+    for case in (binary, regression):
+        rows = {row.name: row for row in case.evaluation.leaderboard}
+        assert rows[case.evaluation.best_model].tied
+        assert all(row.one_row_seconds > 0 and row.size > 0 for row in rows.values())
+        quickest = min((row for row in rows.values() if row.tied), key=lambda row: row.one_row_seconds)
+        named = case.evaluation.recommended or case.evaluation.best_model
+        assert named == quickest.name
+
+
+def test_an_evaluation_of_an_earlier_version_can_be_read(regression):
+    stored = json.loads(json.dumps(regression.evaluation.as_dict()))
+    assert Evaluation.from_dict(stored) == regression.evaluation
+    for newer in ("intervals", "resamples", "recommended"):
+        del stored[newer]
+    for row in stored["leaderboard"]:
+        for newer in ("one_row_seconds", "size", "interval", "tied"):
+            del row[newer]
+    old = Evaluation.from_dict(stored)
+    assert (old.intervals, old.recommended, old.leaderboard[0].interval) == ({}, None, None)

@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from accounts.models import User
 from datasets import services as datasets
@@ -56,6 +57,34 @@ def test_a_score_no_better_than_the_baseline_is_said_plainly(stack, owner, user)
     model = stored_model(user.id, dataset, evaluation=replace(EVALUATION, score=0.5, metrics={"accuracy": 0.5}))
     page = owner.get(_urls(model)["detail"]).content.decode()
     assert "no better than that of a guess" in page
+
+
+def test_scores_stand_with_their_intervals_and_ties_are_marked(stack, owner, user):
+    [first] = EVALUATION.leaderboard
+    chosen = replace(first, interval=(0.75, 0.95), tied=True, one_row_seconds=0.02, size=3_000_000)
+    quick = replace(chosen, name="LinearModel", holdout_score=0.87, interval=(0.74, 0.94), one_row_seconds=0.001)
+    poor = replace(chosen, name="Stump", holdout_score=0.5, interval=(0.4, 0.6), tied=False, one_row_seconds=None)
+    evaluation = replace(
+        EVALUATION,
+        leaderboard=(chosen, quick, poor),
+        intervals={"accuracy": (0.75, 0.95)},
+        resamples=1000,
+        recommended="LinearModel",
+    )
+    page = owner.get(_urls(stored_model(user.id, stored_dataset(user.id), evaluation=evaluation))["detail"])
+    text = " ".join(strip_tags(page.content.decode()).split())
+    assert "0.75 to 0.95 with 95 % confidence" in text
+    assert "LinearModel tie 0.9 0.87 0.74 to 0.94 2 s 1 ms 2.9 MB" in text
+    assert "Stump 0.9 0.5 0.4 to 0.6 2 s – 2.9 MB" in text
+    assert "1 other model is marked as a tie: 1,000 resamples of the 8 rows held out do not tell it from" in text
+    assert "LinearModel is the quickest of the tie: 1 ms for one row instead of 20 ms." in text
+    assert "The holdout has one class only." in text
+
+
+def test_a_model_from_before_there_were_intervals_has_no_empty_columns(owner, model):
+    page = owner.get(_urls(model)["detail"]).content.decode()
+    assert "95 %" not in page
+    assert "marked as a tie" not in page
 
 
 def test_the_list_searches_by_name_in_page_and_fragment(owner, model):
