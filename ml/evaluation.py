@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import resampling
+from ml.answers import HoldoutAnswers, answer_holdout
 from ml.holdout import row_keys
-from ml.metrics import Answers, ClassAnswers, NumberAnswers, finite, lower_is_better
+from ml.metrics import Answers, finite, lower_is_better
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from ml.resampling import Interval
@@ -118,30 +119,26 @@ def evaluate(
     target: str,
     problem_type: ProblemType,
     dropped_rows: int = 0,
+    answered: HoldoutAnswers | None = None,
 ) -> Evaluation:
     """Score every model of ``predictor`` on ``holdout``, and the best one by validation in other metrics too.
 
+    ``answered``: its answers to the holdout, where they are known already.
     Raises TrainingFailed when the best model gives no finite score.
     """
-    classification = problem_type is not ProblemType.REGRESSION
+    said = answered or answer_holdout(
+        predictor, train=train, holdout=holdout, target=target, problem_type=problem_type
+    )
+    metric, best, answers = said.metric, said.best, said.answers
+    metrics, baseline_metrics = answers[best].metrics(), said.baseline.metrics()
+    score, baseline_score = metrics[metric], baseline_metrics[metric]
+    if score is None or baseline_score is None:
+        raise TrainingFailed(
+            "The best model gives no usable numbers on the rows that were set aside.",
+            hint="Look for extreme values in the target column and train again.",
+        )
     with quiet_autogluon():
-        metric = str(predictor.eval_metric.name)
-        best = str(predictor.model_best)
-        labels: list[Any] = list(predictor.class_labels) if classification else []
-        positive = predictor.positive_class if problem_type is ProblemType.BINARY else None
-        outputs = _outputs(predictor, holdout)
-        if classification:
-            answers, baseline = _class_answers(predictor, outputs, train[target], holdout[target], labels, positive)
-        else:
-            answers, baseline = _number_answers(outputs, train[target], holdout[target])
-        metrics, baseline_metrics = answers[best].metrics(), baseline.metrics()
-        score, baseline_score = metrics[metric], baseline_metrics[metric]
-        if score is None or baseline_score is None:
-            raise TrainingFailed(
-                "The best model gives no usable numbers on the rows that were set aside.",
-                hint="Look for extreme values in the target column and train again.",
-            )
-        rows = _leaderboard(predictor, outputs, answers, metric, _one_row_seconds(predictor, holdout))
+        rows = _leaderboard(predictor, said, _one_row_seconds(predictor, holdout))
     duplicates, seen = _repeated(train, holdout)
     intervals, rows, recommended = _with_intervals(answers, rows, best=best, metric=metric, metrics=metrics)
     return Evaluation(
@@ -157,8 +154,8 @@ def evaluate(
         train_rows=len(train),
         holdout_rows=len(holdout),
         dropped_rows=dropped_rows,
-        classes=tuple(class_name(label) for label in labels),
-        positive_class=None if positive is None else class_name(positive),
+        classes=tuple(class_name(label) for label in said.labels),
+        positive_class=None if said.positive is None else class_name(said.positive),
         duplicate_rows=duplicates,
         seen_rows=seen,
         intervals=intervals,
@@ -221,38 +218,6 @@ def class_name(label: Any) -> str:
     return str(label)
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """What one model says of the holdout, in its order: a frame of probabilities by class, or a series of numbers.
-
-    ``seconds_per_row`` includes the preparation of the columns and the models it is stacked on.
-    """
-
-    values: Any
-    seconds_per_row: float
-
-
-def _outputs(predictor: Any, holdout: DataFrame) -> dict[str, _Output]:
-    """Every model's answer in a single pass, in which a stacked model uses what its base models have said.
-
-    The public ``predict_proba_multi`` does the same without the times, and ``leaderboard`` without the answers.
-    """
-    trainer, learner = predictor._trainer, predictor._learner
-    start = time.perf_counter()
-    prepared = predictor.transform_features(holdout)
-    preparing = time.perf_counter() - start
-    answers, seconds = trainer.get_model_pred_proba_dict(
-        X=prepared, models=predictor.model_names(can_infer=True), record_pred_time=True
-    )
-    return {
-        name: _Output(
-            learner._post_process_predict_proba(answers[name], index=holdout.index),
-            (preparing + sum(seconds[base] for base in trainer.get_minimum_model_set(name))) / len(holdout),
-        )
-        for name in predictor.model_names(can_infer=True)
-    }
-
-
 def _one_row_seconds(predictor: Any, holdout: DataFrame) -> dict[str, float]:
     """The median latency of one row for each model, in memory; the best model first, as long as the time lasts."""
     give_up = time.perf_counter() + _TIMING_SECONDS
@@ -288,21 +253,17 @@ def _size(predictor: Any, name: str) -> int:
 
 
 def _leaderboard(
-    predictor: Any,
-    outputs: Mapping[str, _Output],
-    answers: Mapping[str, Answers],
-    metric: str,
-    one_row_seconds: Mapping[str, float],
+    predictor: Any, said: HoldoutAnswers, one_row_seconds: Mapping[str, float]
 ) -> tuple[ModelRow, ...]:
     """Best validation score first, as the choice was made. AutoGluon negates errors; here they are positive.
 
     Bags that were only a step towards a refitted model cannot predict any more and are left out.
     """
     table = predictor.leaderboard(set_refit_score_to_parent=True, display=False)
-    table = table[table["model"].isin(outputs)]
+    table = table[table["model"].isin(said.outputs)]
     # The best stands first among its ties.
     table = table.assign(is_best=table["model"] == predictor.model_best)
-    sign = -1.0 if lower_is_better(metric) else 1.0
+    sign = -1.0 if lower_is_better(said.metric) else 1.0
 
     def score(value: Any) -> float | None:
         number = finite(value)
@@ -313,49 +274,11 @@ def _leaderboard(
         ModelRow(
             name=str(row.model),
             val_score=score(row.score_val),
-            holdout_score=answers[row.model].metrics()[metric],
+            holdout_score=said.answers[row.model].metrics()[said.metric],
             fit_seconds=finite(row.fit_time),
-            predict_seconds_per_row=outputs[row.model].seconds_per_row,
+            predict_seconds_per_row=said.outputs[row.model].seconds_per_row,
             one_row_seconds=one_row_seconds.get(row.model),
             size=_size(predictor, row.model),
         )
         for row in table.sort_values(["score_val", "is_best"], ascending=False).itertuples()
     )
-
-
-def _class_answers(
-    predictor: Any,
-    outputs: Mapping[str, _Output],
-    train_target: Any,
-    holdout_target: Any,
-    labels: list[Any],
-    positive: Any,
-) -> tuple[dict[str, Answers], Answers]:
-    """Of every model, and of always saying the majority class, with the training shares as probabilities. Classes
-    are numbered as in ``labels``."""
-    from sklearn.dummy import DummyClassifier
-
-    number = {label: index for index, label in enumerate(labels)}
-    positive_index = None if positive is None else number[positive]
-    truth = holdout_target.map(number).to_numpy()
-    answers: dict[str, Answers] = {}
-    for name, output in outputs.items():
-        predicted = predictor.predict_from_proba(output.values).map(number).to_numpy()
-        answers[name] = ClassAnswers(truth, predicted, output.values[labels].to_numpy(), positive_index)
-    dummy = DummyClassifier(strategy="prior").fit([[0]] * len(train_target), train_target.map(number))
-    blank = [[0]] * len(truth)
-    return answers, ClassAnswers(truth, dummy.predict(blank), dummy.predict_proba(blank), positive_index)
-
-
-def _number_answers(
-    outputs: Mapping[str, _Output], train_target: Any, holdout_target: Any
-) -> tuple[dict[str, Answers], Answers]:
-    """Of every model, and of always saying the training mean."""
-    from sklearn.dummy import DummyRegressor
-
-    truth = holdout_target.to_numpy(dtype="float64")
-    answers: dict[str, Answers] = {
-        name: NumberAnswers(truth, output.values.to_numpy(dtype="float64")) for name, output in outputs.items()
-    }
-    dummy = DummyRegressor(strategy="mean").fit([[0]] * len(train_target), train_target.to_numpy(dtype="float64"))
-    return answers, NumberAnswers(truth, dummy.predict([[0]] * len(truth)))

@@ -62,6 +62,7 @@ class ClassAnswers(Answers):
         self, truth: NDArray[Any], predicted: NDArray[Any], probabilities: NDArray[Any], positive: int | None
     ) -> None:
         self.rows = len(truth)
+        self.predicted = predicted
         self.names = ("accuracy", "balanced_accuracy", "log_loss")
         self.names += ("f1_macro",) if positive is None else ("f1", "roc_auc")
         self._positive = positive

@@ -15,6 +15,8 @@ from django.utils import timezone
 from datasets import services as datasets
 from datasets.records import Dataset
 from ml import bundle, evaluation, prediction, profiling, training
+from ml.answers import answer_holdout
+from ml.diagnosis import diagnose
 from models_app import jobs_repository as jobs
 from models_app import repository
 from models_app.records import FittedModel, Job, JobStatus
@@ -66,19 +68,15 @@ class _Run:
         del frame
         fitted = self._fit(train)
         self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
-        report = evaluation.evaluate(
-            fitted.predictor,
-            train=train,
-            holdout=holdout,
-            target=target,
-            problem_type=job.problem_type,
-            dropped_rows=dropped,
-        )
+        parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
+        said = answer_holdout(fitted.predictor, train=train, **parts)
+        report = evaluation.evaluate(fitted.predictor, train=train, dropped_rows=dropped, answered=said, **parts)
+        figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
         used = prediction.used_features(fitted.predictor)
         types = {column.name: column.type for column in schema}
         features = prediction.feature_schema(train, target=target, columns_types=types, used=used)
         unused = [name for name in types if name != target and name not in used]
-        del train, holdout
+        del train, holdout, parts, said
         self._advance(JobStatus.STORING, "Packing", PACKING)
         metadata = bundle.build_metadata(
             target=target,
@@ -95,6 +93,7 @@ class _Run:
             archive=archive,
             report=report,
             features=features,
+            figures=figures,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,
         )

@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
 
+from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
 from ml.prediction import Feature, Finding, check_row
 from models_app import jobs_repository, jobs_services, predictor, repository
@@ -27,7 +28,7 @@ from models_app.jobs_services import (
     request_training,
 )
 from models_app.records import Model, ModelStatus, ModelVersion
-from smartml.errors import InvalidInput, NotFound
+from smartml.errors import BlobMissing, InvalidInput, NotFound
 from storage import sweeping
 from storage.blobs import Removed, get_blobs
 from storage.emptying import delete_all
@@ -48,6 +49,7 @@ __all__ = [
     "list_jobs",
     "list_models",
     "longest_fit_seconds",
+    "model_diagnosis",
     "model_evaluation",
     "model_features",
     "predict",
@@ -58,7 +60,7 @@ __all__ = [
     "stream_model",
 ]
 
-EVALUATION, SCHEMA = "evaluation", "schema"
+EVALUATION, SCHEMA, FIGURES = "evaluation", "schema", "figures"
 MAX_NAME = 120
 # Bounds what another process keeps of a deleted model, where each has a cache of its own.
 _CACHE_SECONDS = 3600
@@ -132,6 +134,14 @@ def model_evaluation(*, model: Model, version: int) -> Evaluation:
     return _from_blob(model, version, EVALUATION, Evaluation.from_dict)
 
 
+def model_diagnosis(*, model: Model, version: int) -> Diagnosis | None:
+    """The numbers behind the figures of one version; None for one from before there were any."""
+    try:
+        return _from_blob(model, version, FIGURES, lambda document: cast("Diagnosis", document))
+    except BlobMissing:
+        return None
+
+
 def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
     """The columns one version was trained on, from its blob."""
     return _from_blob(model, version, SCHEMA, lambda document: tuple(map(Feature.from_dict, document["features"])))
@@ -163,7 +173,9 @@ def _gone_key(model: Model) -> str:
 def _forget_blobs(model: Model) -> None:
     """Drop what the cache has of a model, also what a request in flight is about to add."""
     cache.set(_gone_key(model), 1, _GONE_SECONDS)
-    cache.delete_many([_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA)])
+    cache.delete_many(
+        [_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA, FIGURES)]
+    )
 
 
 def stream_model(*, model: Model, version: int) -> Iterator[bytes]:

@@ -6,13 +6,14 @@ By now hours of fitting may be at stake, so services that are away for a moment 
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
 
+from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
 from ml.prediction import Feature
 from models_app import jobs_repository as jobs
@@ -45,6 +46,7 @@ def store(
     archive: Path,
     report: Evaluation,
     features: tuple[Feature, ...],
+    figures: Diagnosis,
     base_model: str,
     fit_seconds: float,
 ) -> None:
@@ -52,9 +54,10 @@ def store(
 
     :raises LeaseLost: and whatever is stored now is the other attempt's.
     """
-    documents = {
+    documents: dict[str, Mapping[str, Any]] = {
         "evaluation": report.as_dict(),
         "schema": {"features": [feature.as_dict() for feature in features]},
+        "figures": figures,
     }
     stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, documents))
     version = ModelVersion(
@@ -96,7 +99,7 @@ def insist(call: Callable[[], T]) -> T:
             time.sleep(PAUSE_SECONDS)
 
 
-def _upload(job: Job, archive: Path, documents: dict[str, dict[str, Any]]) -> list[Stored]:
+def _upload(job: Job, archive: Path, documents: Mapping[str, Mapping[str, Any]]) -> list[Stored]:
     blobs = get_blobs()
     stored = [blobs.upload_model(user_id=job.user_id, model_id=job.model_id, version=job.version, path=archive)]
     for stem, document in documents.items():

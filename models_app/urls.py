@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_app import job_views, views
+from models_app import figure_views, job_views, views
 
 app_name = "models"
 
@@ -19,6 +19,8 @@ urlpatterns = [
     path("models/<oid:model_id>", views.model_detail, name="detail"),
     path("models/<oid:model_id>/rename", views.model_rename, name="rename"),
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
+    path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
+    path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
     path(f"{_VERSION}/predict", views.model_predict, name="predict"),
     path(f"{_VERSION}/download", views.model_download, name="download"),
 ]

@@ -36,7 +36,7 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     """One version of a model: its honest score, leaderboard and facts; the prediction form follows by itself."""
     model = services.get_model(user_id=request.user.id, model_id=model_id)
     asked = request.GET.get("version", str(model.version))
-    version = _version(model, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
+    version = version_of(model, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
     context: dict[str, object] = {"model": model, "version": version}
     context["rename_form"] = RenameForm(initial={"name": model.name})
     context["has_dataset"] = datasets.has_dataset(user_id=request.user.id, dataset_id=version.dataset_id)
@@ -51,7 +51,7 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     return render(request, "models_app/detail.html", context, status=status)
 
 
-def _version(model: Model, number: int) -> ModelVersion:
+def version_of(model: Model, number: int) -> ModelVersion:
     version = model.get_version(number)
     if version is None:
         raise NotFound(f"{model.name} has no such version.", hint="Choose one of the versions on the model's page.")
@@ -92,7 +92,7 @@ def model_delete(request: UserRequest, model_id: str) -> HttpResponse:
 def model_download(request: UserRequest, model_id: str, version: int) -> HttpResponseBase:
     """The stored zip, streamed."""
     model = services.get_model(user_id=request.user.id, model_id=model_id)
-    found = _version(model, version)
+    found = version_of(model, version)
     response = StreamingHttpResponse(
         services.stream_model(model=model, version=version), content_type="application/zip"
     )
@@ -109,7 +109,7 @@ def model_download(request: UserRequest, model_id: str, version: int) -> HttpRes
 def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The form of one prediction; posting it answers with probabilities and findings."""
     model = services.get_model(user_id=request.user.id, model_id=model_id)
-    found = _version(model, version)
+    found = version_of(model, version)
     sent = request.POST if request.method == "POST" else request.GET
     whole = bool(sent.get("all"))
     features = services.model_features(model=model, version=version)

@@ -52,3 +52,11 @@ def milliseconds(seconds: float | None) -> str:
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e6:.0f} µs" if seconds < 1e-4 else f"{seconds * 1e3:.3g} ms"
+
+
+@register.filter
+def figure_cell(value: object) -> str:
+    """A cell of a figure's table: counts whole, shares and scores short, an undefined one as a dash."""
+    if value is None or isinstance(value, float):
+        return score(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
