@@ -40,6 +40,10 @@ class Listener:
         self.metric = metric
         self.failed: dict[str, str] = {}  # model -> type of its exception
         self.skipped: list[str] = []
+        # Set when the person wants what there is: see `ml.interruption`.
+        self.stops = False
+        self.fitted = 0
+        self._interrupted: str | None = None
         self._tell = tell
         self._running: tuple[str, float] | None = None
         self._raised: BaseException | None = None
@@ -68,6 +72,21 @@ class Listener:
         if self._raised is not None:
             raise self._raised
 
+    def is_unwanted(self, model: str) -> bool:
+        """Whether a model is not to be begun any more. The first one is, so that there is something to keep; so is
+        the ensemble of what there is, which takes a moment."""
+        return self.stops and self.fitted > 0 and not _is_ensemble(model)
+
+    @property
+    def may_be_interrupted(self) -> bool:
+        """Whether a model runs that nobody waits for, and that has not been interrupted yet."""
+        running = self._running
+        return running is not None and running[0] != self._interrupted and self.is_unwanted(running[0])
+
+    def interrupted(self) -> None:
+        """The running model has been told; while AutoGluon puts it away it must not be told again."""
+        self._interrupted = None if self._running is None else self._running[0]
+
     def model_skipped(self, model: str) -> None:
         """AutoGluon will leave it out for lack of time: no event, though it calls back as for any other."""
         self.skipped.append(model)
@@ -87,6 +106,7 @@ class Listener:
             self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
             return self.tell(FitEvent(kind="model_finished", metric=self.metric, model=name, fit_seconds=seconds))
         goes_on = True
+        self.fitted += len(trained)
         for model in trained:
             event = FitEvent(
                 kind="model_finished",
@@ -132,6 +152,8 @@ class ProgressCallback:
         if _out_of_time(trainer, time_limit):
             listener.model_skipped(model.name)
             return False, False
+        if listener.is_unwanted(model.name):
+            return False, True
         return not listener.model_started(model.name), False
 
     def after_model_fit(
@@ -147,6 +169,10 @@ class ProgressCallback:
 
         failures = trainer._models_failed_to_train_errors
         return not listener.model_finished(model_names, failures, score_of)
+
+
+def _is_ensemble(model: str) -> bool:
+    return model.startswith("WeightedEnsemble")
 
 
 def _out_of_time(trainer: Any, time_limit: float | None) -> bool:

@@ -63,7 +63,8 @@ class Evaluation:
     training row: none, unless a class is one row over and over.
     ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
-    models that are tied with the best, if that is another one.
+    models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
+    before all models had been tried.
     """
 
     metric_name: str
@@ -85,6 +86,7 @@ class Evaluation:
     intervals: dict[str, Interval] = field(default_factory=dict)
     resamples: int = 0
     recommended: str | None = None
+    stopped_early: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
 from ml.holdout import split_holdout
+from ml.interruption import stopping_early
 from ml.problem import Preset, ProblemType
 from ml.quiet import quiet_autogluon
 from smartml.errors import TrainingFailed, trace_without_values
@@ -37,12 +38,14 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitResult:
-    """``predictor`` is a fitted ``TabularPredictor``; ``best_model`` was chosen by validation alone."""
+    """``predictor`` is a fitted ``TabularPredictor``; ``best_model`` was chosen by validation alone.
+    ``stopped_early``: the person wanted what there was before all models were tried."""
 
     predictor: Any
     fit_seconds: float
     metric: str
     best_model: str
+    stopped_early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,13 @@ def fit(
     seed: int,
     on_event: Callable[[FitEvent], None],
     families: Sequence[str] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
     """Fit within about ``time_limit`` seconds; the predictor is written to ``directory``.
 
     ``families`` restricts the fit to these AutoGluon model keys ("GBM", "CAT", ...). A model that fails is left
-    out (its event has no score); nothing fitted at all is a TrainingFailed. What ``on_event`` raises stops the
+    out (its event has no score); nothing fitted at all is a TrainingFailed. Once ``should_stop`` says so no further
+    model is begun and the fit ends with what it has (but never without a model). What ``on_event`` raises stops the
     fit and comes out of here unchanged.
     """
     started = time.monotonic()
@@ -118,7 +123,7 @@ def fit(
             verbosity=1,
             learner_kwargs={"label_count_threshold": 1, "random_state": seed},
         )
-        with Listener.open(on_event, metric) as listener:
+        with Listener.open(on_event, metric) as listener, stopping_early(listener, should_stop):
             try:
                 predictor.fit(
                     train,
@@ -139,6 +144,7 @@ def fit(
             fit_seconds=time.monotonic() - started,
             metric=metric,
             best_model=str(predictor.model_best),
+            stopped_early=listener.stops,
         )
     on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))
     return result

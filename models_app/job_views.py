@@ -163,5 +163,15 @@ def job_cancel(request: UserRequest, job_id: str) -> HttpResponse:
     return goto(request, reverse("models:job", args=[job.id]))
 
 
+@login_required
+@require_POST
+def job_stop(request: UserRequest, job_id: str) -> HttpResponse:
+    """Ask the job to fit no more and to keep the best it has."""
+    job = services.stop_job(user_id=request.user.id, job_id=job_id)
+    if wants_fragment(request):
+        return render(request, "models_app/_job.html", _job_context(job))
+    return goto(request, reverse("models:job", args=[job.id]))
+
+
 def _job_context(job: Job) -> dict[str, object]:
     return {"job": present_job(job, now=timezone.now(), queue_position=services.queue_position(job=job))}

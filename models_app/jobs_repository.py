@@ -216,6 +216,15 @@ def request_cancel(*, job_id: str, user_id: str) -> Job | None:
 
 
 @translated()
+def request_stop(*, job_id: str, user_id: str) -> Job | None:
+    """A person's wish to keep the best so far; only while models are being fitted. None: no such running job."""
+    return _update(
+        {"_id": object_id(job_id), "user_id": object_id(user_id), "status": JobStatus.RUNNING.value},
+        {"$set": {"stop_requested": True}},
+    )
+
+
+@translated()
 def expired(*, now: datetime) -> tuple[Job, ...]:
     """Jobs whose worker has stopped renewing its lease, the longest expired first."""
     return _find(

@@ -230,6 +230,20 @@ def cancel_job(*, user_id: str, job_id: str) -> Job:
     return job
 
 
+def stop_job(*, user_id: str, job_id: str) -> Job:
+    """End the fitting of a running training after the current model and keep the best; once it is scored or over it
+    stays as it is.
+
+    :raises Conflict: it has not begun, so there is nothing to keep.
+    """
+    job = jobs_repository.request_stop(job_id=job_id, user_id=user_id) or get_job(user_id=user_id, job_id=job_id)
+    if job.status is JobStatus.QUEUED:
+        raise Conflict(
+            "This training has not begun, so there is nothing to keep.", hint="Cancel it, or wait for its turn."
+        )
+    return job
+
+
 def end_all_of_user(user_id: str) -> None:
     """Cancel every training of a person and give the workers a moment to clean up after themselves.
 

@@ -6,6 +6,8 @@ What fails is raised; the worker that started this process removes what was stor
 
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,22 +35,23 @@ logger = logging.getLogger(__name__)
 DOWNLOADING, READING, SPLITTING, FITTING, SCORING, PACKING, STORING = 0.01, 0.05, 0.08, 0.1, 0.85, 0.9, 0.95
 
 
-def run(*, job_id: str, owner: str) -> None:
-    """Train, evaluate and store; returns once the job has succeeded."""
+def run(*, job_id: str, owner: str, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Train, evaluate and store; returns once the job has succeeded. ``should_stop``: keep the best so far."""
     job = jobs.get(job_id=job_id)
     if job is None or job.lease_owner != owner:
         raise LeaseLost
     with workspace("model") as scratch:
-        _Run(job, owner, scratch).run()
+        _Run(job, owner, scratch, should_stop).run()
 
 
 class _Run:
     """One attempt's way through the stages."""
 
-    def __init__(self, job: Job, owner: str, scratch: Path) -> None:
+    def __init__(self, job: Job, owner: str, scratch: Path, should_stop: Callable[[], bool]) -> None:
         self.job = job
         self.owner = owner
         self.scratch = scratch
+        self.should_stop = should_stop
         self.fit_started: float | None = None
         self.leaderboard: tuple[FittedModel, ...] = ()
 
@@ -71,6 +74,7 @@ class _Run:
         parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
         said = answer_holdout(fitted.predictor, train=train, **parts)
         report = evaluation.evaluate(fitted.predictor, train=train, dropped_rows=dropped, answered=said, **parts)
+        report = replace(report, stopped_early=fitted.stopped_early)
         figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
         used = prediction.used_features(fitted.predictor)
         types = {column.name: column.type for column in schema}
@@ -137,6 +141,7 @@ class _Run:
             seed=job.settings.seed,
             on_event=self._on_event,
             families=families,
+            should_stop=self.should_stop,
         )
 
     def _on_event(self, event: training.FitEvent) -> None:

@@ -70,7 +70,7 @@ def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -
     return JobView(
         job=job,
         colour=colour,
-        label="Stopping" if job.cancel_requested and not job.status.is_over else label,
+        label=_stopping_label(job) or label,
         percent=100 if job.status is JobStatus.SUCCEEDED else round(100 * job.progress),
         elapsed=elapsed,
         fit_seconds_left=_fit_seconds_left(job, now),
@@ -80,6 +80,12 @@ def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -
         queue_position=queue_position,
         poll_seconds=None if job.status.is_over else _poll_seconds(elapsed),
     )
+
+
+def _stopping_label(job: Job) -> str | None:
+    if job.cancel_requested and not job.status.is_over:
+        return "Stopping"
+    return "Finishing early" if job.stop_requested and job.status is JobStatus.RUNNING else None
 
 
 def _by_score(row: FittedModel) -> float:

@@ -88,7 +88,8 @@ class Job:
     ``stage`` is a short phrase for people ("Fitting LightGBM"); ``progress`` is in [0, 1].
     ``lease_owner`` names the attempt that may write; every write of a worker is filtered by it. It stays on a
     job that is over, as the one that ended it. ``queued_at`` is when the job last began to wait: its place in
-    the queue; None before it is stored (``created_at`` then).
+    the queue; None before it is stored (``created_at`` then). ``stop_requested``: its owner wants the best of what
+    has been fitted; ``cancel_requested``: nothing of it.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Job:
     lease_owner: str | None = None
     lease_until: datetime | None = None
     cancel_requested: bool = False
+    stop_requested: bool = False
     leaderboard: tuple[FittedModel, ...] = ()
     metric: str | None = None
     error: JobError | None = None

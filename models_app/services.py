@@ -26,6 +26,7 @@ from models_app.jobs_services import (
     queue_position,
     recent_jobs,
     request_training,
+    stop_job,
 )
 from models_app.records import Model, ModelStatus, ModelVersion
 from smartml.errors import BlobMissing, InvalidInput, NotFound
@@ -57,6 +58,7 @@ __all__ = [
     "recent_jobs",
     "rename_model",
     "request_training",
+    "stop_job",
     "stream_model",
 ]
 

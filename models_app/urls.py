@@ -15,6 +15,7 @@ urlpatterns = [
     path("jobs/<oid:job_id>", job_views.job_detail, name="job"),
     path("jobs/<oid:job_id>/progress", job_views.job_progress, name="job_progress"),
     path("jobs/<oid:job_id>/cancel", job_views.job_cancel, name="job_cancel"),
+    path("jobs/<oid:job_id>/stop", job_views.job_stop, name="job_stop"),
     path("models/", views.model_list, name="list"),
     path("models/<oid:model_id>", views.model_detail, name="detail"),
     path("models/<oid:model_id>/rename", views.model_rename, name="rename"),

@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 3.0
+# Beside the outcome: there as soon as the person wants the best so far.
+STOP = "stop"
 # Without an answer from MongoDB the child is ended this long before the lease runs out: to end it takes the grace,
 # and one more unanswered renewal may come before it.
 LEASE_MARGIN_SECONDS = 10.0
@@ -154,7 +156,7 @@ class _Attempt:
     ) -> "subprocess.Popen[bytes]":
         """The child reads end-of-file on ``lifeline`` when this process is gone, however it went."""
         command = [sys.executable, "manage.py", "trainjob", self.job.id, self.owner]
-        command += ["--lifeline", str(lifeline), "--outcome", str(outcome)]
+        command += ["--lifeline", str(lifeline), "--outcome", str(outcome), "--stop", str(outcome.with_name(STOP))]
         with log.open("wb") as output:
             return subprocess.Popen(
                 command,
@@ -192,6 +194,8 @@ class _Attempt:
             renewed = asked_at
             if current is None:
                 return self._after_lost_lease(child, outcome)
+            if current.stop_requested:
+                outcome.with_name(STOP).touch()
             if current.cancel_requested:
                 return _Ended(cancelled=True)
 

@@ -188,7 +188,8 @@ _JOB: Final = _closed(
                 _closed({"code": _WORD, "message": _text(MAX_SENTENCE), "hint": _text(MAX_SENTENCE)}),
             ]
         },
-    }
+    },
+    optional={"stop_requested": _FLAG},
 )
 
 _USER: Final = _closed(

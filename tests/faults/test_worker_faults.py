@@ -120,6 +120,15 @@ def test_cancelling_at_any_stage_keeps_nothing(stack, user, job, in_thread, stag
         assert_nothing_left(stack, job)
 
 
+def test_stopping_early_keeps_the_best_so_far(stack, user, job, in_thread):
+    in_thread(job)
+    wait_for(job.id, lambda job: job.stage.startswith("Fitting"))
+    services.stop_job(user_id=user.id, job_id=job.id)
+    over = wait_for(job.id, is_over)
+    assert over.status is JobStatus.SUCCEEDED
+    assert_one_model(stack, over)
+
+
 def test_a_child_that_does_not_react_is_cancelled_in_time_too(stack, user, job, in_thread):
     in_thread(job)
     at_stage(job, "Fitting")  # and it stays stopped: SIGTERM does not reach it

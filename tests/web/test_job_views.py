@@ -217,9 +217,43 @@ def test_what_can_have_the_focus_has_an_id_so_that_a_poll_does_not_take_it_away(
     live = owner.get(url, headers=HX).content.decode()
     jobs_repository.fail(job_id=job.id, owner="owner", error=JobError(code="x", message="Out of memory.", hint=""))
     over = owner.get(url, headers=HX).content.decode()
-    for text, ids in ((live, ["job-cancel", "job-dataset"]), (over, ["job-dataset", "job-again"])):
+    for text, ids in ((live, ["job-stop", "job-cancel", "job-dataset"]), (over, ["job-dataset", "job-again"])):
         tags = re.findall(r"<(?:a|button)\s[^>]*>", text)
         assert [re.search(r'\bid="([^"]*)"', tag)[1] for tag in tags] == ids
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["page", "fragment"])
+def test_stopping_early_is_asked_of_a_running_training(owner, dataset, user, headers):
+    job = running_job(user.id, dataset)
+    response = owner.post(reverse("models:job_stop", args=[job.id]), headers=headers)
+    assert response.status_code == (200 if headers else 302)
+    assert jobs_repository.get(job_id=job.id).stop_requested
+    page = owner.get(reverse("models:job_progress", args=[job.id])).content.decode()
+    assert "Finishing early" in page
+    assert "As soon as a first model is fitted it is scored and kept." in page
+
+
+def test_a_training_that_waits_has_nothing_to_keep(owner, dataset, user):
+    job = queued_job(user.id, dataset)
+    assert "job-stop" not in owner.get(reverse("models:job", args=[job.id])).content.decode()
+    response = owner.post(reverse("models:job_stop", args=[job.id]), headers=HX)
+    assert response.status_code == 409
+    assert "there is nothing to keep" in response.content.decode()
+    assert not jobs_repository.get(job_id=job.id).stop_requested
+
+
+def test_a_training_that_is_over_stays_as_it_is(owner, dataset, user):
+    job = running_job(user.id, dataset)
+    jobs_repository.cancel(job_id=job.id, owner="owner")
+    assert owner.post(reverse("models:job_stop", args=[job.id]), headers=HX).status_code == 200
+    assert not jobs_repository.get(job_id=job.id).stop_requested
+
+
+def test_nobody_else_stops_a_training(client, client_for, other_user, dataset, user):
+    job = running_job(user.id, dataset)
+    assert client_for(other_user).post(reverse("models:job_stop", args=[job.id])).status_code == 404
+    assert client.post(reverse("models:job_stop", args=[job.id])).status_code == 302
+    assert not jobs_repository.get(job_id=job.id).stop_requested
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["page", "fragment"])

@@ -31,8 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("owner", help="the lease owner that the worker claimed the job with")
         parser.add_argument("--lifeline", type=int, required=True, help="a pipe that ends with the worker")
         parser.add_argument("--outcome", type=Path, required=True, help="where to write why the training failed")
+        parser.add_argument("--stop", type=Path, required=True, help="a file that appears when the best is wanted")
 
-    def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, **options: Any) -> None:
+    def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, stop: Path, **options: Any) -> None:
         threading.Thread(target=_follow, args=(lifeline,), daemon=True, name="lifeline").start()
         _be_first_to_go()
         trace = (outcome.parent / TRACE).open("w", encoding="utf-8")
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         try:
             from models_app import pipeline
 
-            pipeline.run(job_id=job_id, owner=owner)
+            pipeline.run(job_id=job_id, owner=owner, should_stop=stop.exists)
             logging.shutdown()
             # Everything is stored and the workspace gone; unloading the learning libraries would take seconds.
             os._exit(0)
