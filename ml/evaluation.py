@@ -15,6 +15,7 @@ from ml.metrics import Answers, ClassAnswers, NumberAnswers, finite, lower_is_be
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from ml.resampling import Interval
+from ml.setup_report import SetupReport
 from smartml.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class Evaluation:
     training row: none, unless a class is one row over and over.
     ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
-    models that are tied with the best, if that is another one.
+    models that are tied with the best, if that is another one. ``setup`` is what was chosen for the training; None
+    in evaluations that were stored before it was reported.
     """
 
     metric_name: str
@@ -84,6 +86,7 @@ class Evaluation:
     intervals: dict[str, Interval] = field(default_factory=dict)
     resamples: int = 0
     recommended: str | None = None
+    setup: SetupReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
@@ -100,6 +103,7 @@ class Evaluation:
         values["leaderboard"] = tuple(_row_from_dict(row) for row in data["leaderboard"])
         values["classes"] = tuple(data["classes"])
         values["intervals"] = {name: (low, high) for name, (low, high) in data.get("intervals", {}).items()}
+        values["setup"] = SetupReport.from_dict(data["setup"]) if data.get("setup") else None
         return cls(**values)
 
 
