@@ -16,6 +16,7 @@ from ml.metrics import Answers, finite, lower_is_better
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from ml.resampling import Interval
+from ml.setup_report import SetupReport
 from smartml.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Evaluation:
     ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
     models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
-    before all models had been tried.
+    before all models had been tried. ``setup`` is what was chosen for the training; None in evaluations that were
+    stored before it was reported.
     """
 
     metric_name: str
@@ -87,6 +89,7 @@ class Evaluation:
     resamples: int = 0
     recommended: str | None = None
     stopped_early: bool = False
+    setup: SetupReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
@@ -103,6 +106,7 @@ class Evaluation:
         values["leaderboard"] = tuple(_row_from_dict(row) for row in data["leaderboard"])
         values["classes"] = tuple(data["classes"])
         values["intervals"] = {name: (low, high) for name, (low, high) in data.get("intervals", {}).items()}
+        values["setup"] = SetupReport.from_dict(data["setup"]) if data.get("setup") else None
         return cls(**values)
 
 

@@ -24,16 +24,7 @@ def split_holdout(
     """
     import numpy as np
 
-    rows = frame[frame[target].notna()]
-    rows = rows.assign(**{target: _plain_target(rows[target], problem_type)})
-    if problem_type is ProblemType.REGRESSION:
-        rows = rows[np.isfinite(rows[target].to_numpy())]
-    rows = rows.reset_index(drop=True)
-    if len(rows) < 2:
-        raise TrainingFailed(
-            f'Only {len(rows)} of the {len(frame)} rows have a usable value in "{target}".',
-            hint="Choose another target column, or upload a file with more filled-in rows.",
-        )
+    rows = plain_rows(frame, target=target, problem_type=problem_type)
     rng = np.random.default_rng(seed)
     if problem_type is ProblemType.REGRESSION:
         parts = [np.arange(len(rows))]
@@ -55,6 +46,30 @@ def split_holdout(
         owed -= len(drawn)
         mask[drawn] = True
     return rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
+
+
+def plain_rows(frame: DataFrame, *, target: str, problem_type: ProblemType) -> DataFrame:
+    """The rows with a usable target, numbered anew; raises TrainingFailed when fewer than two are left."""
+    import numpy as np
+
+    rows = frame[frame[target].notna()]
+    rows = with_column(rows, target, _plain_target(rows[target], problem_type))
+    if problem_type is ProblemType.REGRESSION:
+        rows = rows[np.isfinite(rows[target].to_numpy())]
+    rows = rows.reset_index(drop=True)
+    if len(rows) < 2:
+        raise TrainingFailed(
+            f'Only {len(rows)} of the {len(frame)} rows have a usable value in "{target}".',
+            hint="Choose another target column, or upload a file with more filled-in rows.",
+        )
+    return rows
+
+
+def with_column(frame: DataFrame, name: str, values: Any) -> DataFrame:
+    """The frame with one column replaced, in its place; ``assign`` takes no column called "self"."""
+    changed = frame.copy(deep=False)
+    changed[name] = values
+    return changed
 
 
 def row_keys(frame: DataFrame) -> Any:

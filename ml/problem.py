@@ -25,9 +25,10 @@ class ProblemDecision:
     """The inferred problem type with the sentence that explains it.
 
     ``reason`` names values of the column, for the person who chooses it; ``plain_reason`` does not, so that it may
-    be stored with a job's metadata.
+    be stored with a job's metadata. ``others`` are the problem types that the column could be given instead.
     """
 
     problem_type: ProblemType
     reason: str
     plain_reason: str
+    others: tuple[ProblemType, ...] = ()

@@ -1,5 +1,7 @@
 """Whether a target column can be learned, and what kind of question it asks."""
 
+from dataclasses import replace
+
 from ml.column_types import ColumnType
 from ml.problem import ProblemDecision, ProblemType
 from ml.profiling import TargetSummary
@@ -13,15 +15,45 @@ MAX_CLASSES = 100
 FEW_INTEGERS = 10
 _NAMES_SHOWN = 5
 _NAME_LENGTH = 40
+_NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC)
+_WORDS = {ColumnType.DATE: "dates", ColumnType.ID: "names of rows", ColumnType.BOOLEAN: "yes and no"}
 
 
-def decide_problem(summary: TargetSummary) -> ProblemDecision:
-    """The problem type with a sentence that says why.
+def decide_problem(summary: TargetSummary, *, wanted: ProblemType | None = None) -> ProblemDecision:
+    """The problem type with a sentence that says why; with ``wanted``, that type if the column allows it.
 
-    :raises InvalidTarget: nothing can be learned from this column; the sentence names the reason and its counts.
+    :raises InvalidTarget: nothing can be learned from this column, or not that; the sentence names the reason and
+        its counts. What only ``wanted`` is to blame for is in ``fields`` as ``problem_type``.
     """
-    usable = summary.rows - summary.missing
-    _check_values(summary, usable)
+    _check_values(summary, summary.rows - summary.missing)
+    try:
+        decision = _inferred(summary)
+    except InvalidTarget:
+        if wanted is None:
+            raise
+        return _overridden(summary, wanted)
+    if wanted is not None and wanted is not decision.problem_type:
+        decision = _overridden(summary, wanted)
+    others = tuple(kind for kind in ProblemType if kind is not decision.problem_type and _allows(summary, kind))
+    return replace(decision, others=others)
+
+
+def _overridden(summary: TargetSummary, wanted: ProblemType) -> ProblemDecision:
+    try:
+        return _as_wanted(summary, wanted)
+    except InvalidTarget as error:
+        raise InvalidTarget(error.message, hint=error.hint, fields={"problem_type": error.message}) from error
+
+
+def _allows(summary: TargetSummary, problem_type: ProblemType) -> bool:
+    try:
+        _as_wanted(summary, problem_type)
+    except InvalidTarget:
+        return False
+    return True
+
+
+def _inferred(summary: TargetSummary) -> ProblemDecision:
     if summary.distinct == 2:
         _check_classes(summary)
         return _decided(
@@ -30,11 +62,37 @@ def decide_problem(summary: TargetSummary) -> ProblemDecision:
             f" ({_names(summary, ' and ')})",
             "so this is a yes/no question (binary classification).",
         )
-    if summary.type in (ColumnType.INTEGER, ColumnType.NUMERIC):
+    if summary.type in _NUMBERS:
         return _decide_number(summary)
-    _check_learnable_text(summary, usable)
+    _check_learnable_text(summary, summary.rows - summary.missing)
     _check_classes(summary)
     return _multiclass(summary, "different values")
+
+
+def _as_wanted(summary: TargetSummary, wanted: ProblemType) -> ProblemDecision:
+    """The type that was asked for, with the same sentences of refusal as for one that is inferred."""
+    found = f"`{summary.name}` has {summary.distinct:,} different values"
+    if wanted is ProblemType.REGRESSION:
+        if summary.type not in _NUMBERS:
+            raise InvalidTarget(
+                f"`{summary.name}` holds {_WORDS.get(summary.type, 'text')}, not numbers, so there is no "
+                "question of how much (regression).",
+                hint="Leave the problem type as inferred, or choose another target column.",
+            )
+        return _decided(wanted, found, "", "and you chose to predict it as a number (regression).")
+    if (summary.distinct == 2) is not (wanted is ProblemType.BINARY):
+        needs = "a yes/no question needs exactly two" if wanted is ProblemType.BINARY else "classes begin at three"
+        raise InvalidTarget(f"{found}; {needs}.", hint="Leave the problem type as inferred, or choose another one.")
+    if summary.type not in _NUMBERS:
+        _check_learnable_text(summary, summary.rows - summary.missing)
+    elif summary.distinct > MAX_CLASSES:
+        raise InvalidTarget(
+            f"{found}; at most {MAX_CLASSES} classes can be told apart.",
+            hint="Predict it as a number (regression).",
+        )
+    _check_classes(summary)
+    kind = "a yes/no question (binary" if wanted is ProblemType.BINARY else "a choice between classes (multiclass"
+    return _decided(wanted, found, f" ({_names(summary)})", f"and you chose {kind} classification).")
 
 
 def _check_values(summary: TargetSummary, usable: int) -> None:

@@ -6,11 +6,10 @@ training rows. The holdout that ``split_holdout`` sets aside is never given to i
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ml.callbacks import FitEvent, Listener, ProgressCallback
 from ml.holdout import split_holdout
 from ml.interruption import stopping_early
+from ml.options import is_usable, usual_metric
 from ml.problem import Preset, ProblemType
 from ml.quiet import quiet_autogluon
 from smartml.errors import TrainingFailed, trace_without_values
@@ -29,23 +29,23 @@ __all__ = ["FitEvent", "FitResult", "fit", "split_holdout"]
 
 logger = logging.getLogger(__name__)
 
-METRICS = {
-    ProblemType.BINARY: "accuracy",
-    ProblemType.MULTICLASS: "accuracy",
-    ProblemType.REGRESSION: "root_mean_squared_error",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitResult:
     """``predictor`` is a fitted ``TabularPredictor``; ``best_model`` was chosen by validation alone.
-    ``stopped_early``: the person wanted what there was before all models were tried."""
+    ``stopped_early``: the person wanted what there was before all models were tried.
+
+    ``ran_out_of_time``: a model was left out, or may have been cut short, by the clock, so that fitting again need
+    not give the same. ``threshold`` of a yes/no question: see ``ml.setup_report``.
+    """
 
     predictor: Any
     fit_seconds: float
     metric: str
     best_model: str
     stopped_early: bool = False
+    ran_out_of_time: bool = False
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,8 @@ class _Recipe:
     time_share: float
 
 
-_LIBRARIES = {"GBM": "lightgbm", "CAT": "catboost", "XGB": "xgboost", "NN_TORCH": "torch", "FASTAI": "fastai"}
+# From this share of its time on a fit may have been cut short: a bag divides what is left among its folds.
+_CUT_SHARE = {False: 0.8, True: 0.5}
 _BAGGED: dict[str, Any] = {
     "dynamic_stacking": False,  # it fits everything twice to look for leakage that one stack level cannot have
     "num_stack_levels": 0,
@@ -100,6 +101,10 @@ def fit(
     on_event: Callable[[FitEvent], None],
     families: Sequence[str] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    metric: str | None = None,
+    balance_classes: bool = False,
+    structure: Mapping[str, str] | None = None,
+    ignored: Sequence[str] = (),
 ) -> FitResult:
     """Fit within about ``time_limit`` seconds; the predictor is written to ``directory``.
 
@@ -107,10 +112,14 @@ def fit(
     out (its event has no score); nothing fitted at all is a TrainingFailed. Once ``should_stop`` says so no further
     model is begun and the fit ends with what it has (but never without a model). What ``on_event`` raises stops the
     fit and comes out of here unchanged.
+
+    ``metric`` (the usual one when None) decides between models. ``balance_classes`` weighs each training row by the
+    inverse share of its class; validation and later scores stay unweighted. ``structure`` and ``ignored``: see
+    ``ml.splits.Split``.
     """
     started = time.monotonic()
     recipe = _RECIPES[preset]
-    metric = METRICS[problem_type]
+    metric = metric or usual_metric(problem_type)
     with quiet_autogluon():
         from autogluon.tabular import TabularPredictor
 
@@ -121,16 +130,19 @@ def fit(
             eval_metric=metric,
             path=str(directory),
             verbosity=1,
-            learner_kwargs={"label_count_threshold": 1, "random_state": seed},
+            sample_weight="balance_weight" if balance_classes else None,
+            learner_kwargs={"label_count_threshold": 1, "random_state": seed, "ignored_columns": list(ignored)},
         )
+        budget = max((time_limit - (time.monotonic() - started)) * recipe.time_share, 1.0)
         with Listener.open(on_event, metric) as listener, stopping_early(listener, should_stop):
             try:
                 predictor.fit(
                     train,
-                    time_limit=max((time_limit - (time.monotonic() - started)) * recipe.time_share, 1.0),
+                    time_limit=budget,
                     num_cpus=_cpus(),
                     num_gpus=0,
                     fit_strategy="sequential",
+                    validation_structure=dict(structure) if structure else None,
                     callbacks=[ProgressCallback.create(listener.token)],
                     **_seeded(recipe, seed, families),
                 )
@@ -139,12 +151,16 @@ def fit(
                 raise _explained(error, listener, time_limit) from error
             listener.reraise()
         _check_result(predictor, train, listener, time_limit)
+        _settle_tie(predictor)
+        seconds = time.monotonic() - started
         result = FitResult(
             predictor=predictor,
-            fit_seconds=time.monotonic() - started,
+            fit_seconds=seconds,
             metric=metric,
             best_model=str(predictor.model_best),
             stopped_early=listener.stops,
+            threshold=float(predictor.decision_threshold) if problem_type is ProblemType.BINARY else None,
+            ran_out_of_time=bool(listener.skipped) or seconds > _CUT_SHARE[recipe.bagged] * budget,
         )
     on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))
     return result
@@ -161,10 +177,8 @@ def _seeded(recipe: _Recipe, seed: int, families: Sequence[str] | None) -> dict[
 
     arguments = dict(recipe.fit)
     hyperparameters: dict[str, Any] = get_hyperparameter_config(recipe.hyperparameters)
-    for family, library in _LIBRARIES.items():
-        # Its library is not installed: AutoGluon would try it, fail and show it as a failed model.
-        if importlib.util.find_spec(library) is None:
-            hyperparameters.pop(family, None)
+    # Whose library is not installed, AutoGluon would try, fail and show as a failed model.
+    hyperparameters = {family: configs for family, configs in hyperparameters.items() if is_usable(family)}
     if families is not None:
         hyperparameters = {family: hyperparameters.get(family, {}) for family in families}
         arguments.pop("excluded_model_types", None)
@@ -207,6 +221,26 @@ def _check_result(predictor: Any, train: DataFrame, listener: Listener, time_lim
             f'A class of "{predictor.label}" has too few rows to be learned.',
             hint="Merge it with another class, remove its rows, or add more of them.",
         )
+
+
+def _settle_tie(predictor: Any) -> None:
+    """Of models with the very same validation score take the simplest, and of those the first.
+
+    AutoGluon takes the one that has predicted fastest, which may be another one the next time.
+    """
+    trainer = predictor._trainer
+    names = trainer.get_model_names(can_infer=True)
+    scores = trainer.get_models_attribute_dict(models=names, attribute="val_score")
+    known = {name: score for name, score in scores.items() if score is not None}
+    tied = [name for name, score in known.items() if score == max(known.values())]
+    if len(tied) < 2 or predictor.model_best not in tied:
+        return
+    simplest = min(tied, key=lambda name: len(trainer.get_minimum_model_set(name)))
+    if simplest == predictor.model_best:
+        return
+    predictor.set_model_best(simplest, save_trainer=True)
+    if predictor.problem_type == ProblemType.BINARY and predictor.decision_threshold != 0.5:
+        predictor.set_decision_threshold(predictor.calibrate_decision_threshold(verbose=False))
 
 
 def _explained(error: Exception, listener: Listener, time_limit: float) -> TrainingFailed:

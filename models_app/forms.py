@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django import forms
+from django.http import QueryDict
 
 from datasets.file_names import clean_name
 from ml.prediction import Feature
@@ -11,6 +12,7 @@ from ml.problem import Preset
 from models_app.jobs_services import MAX_MODEL_NAME, MIN_FIT_SECONDS, longest_fit_seconds, time_limit_fault
 from models_app.presenters import plain_number
 from models_app.records import JobSettings
+from models_app.setup_form import SetupForm, field_of
 from smartml.errors import InvalidInput
 
 # A field costs the server half a millisecond and the reader a glance; nobody fills in hundreds.
@@ -53,8 +55,8 @@ PRESETS = (
 _FIELD_OF = {"name": "model_name", "target_column": "target"}
 
 
-class TrainForm(forms.Form):
-    """What to learn, under which name, and how much time to spend."""
+class TrainForm(SetupForm):
+    """What to learn, under which name, and how much time to spend; the rest is in ``SetupForm``."""
 
     target = forms.ChoiceField(
         label="Target",
@@ -77,7 +79,7 @@ class TrainForm(forms.Form):
     model_id = forms.RegexField(regex="^[0-9a-f]{24}$", required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: object, columns: Sequence[str], **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through to Django as they came
+        super().__init__(*args, columns=columns, **kwargs)
         target = self.fields["target"]
         assert isinstance(target, forms.ChoiceField)
         target.choices = [("", "Choose a column"), *((name, name) for name in columns)]
@@ -103,12 +105,15 @@ class TrainForm(forms.Form):
     def add_service_error(self, error: InvalidInput) -> None:
         """Put what a service refused at the fields it named, or above the form."""
         for name, message in (error.fields or {"": error.message}).items():
-            field = _FIELD_OF.get(name, name)
+            field = field_of(_FIELD_OF.get(name, name), self)
             self.add_error(field if field in self.fields else None, f"{message} {error.hint}".strip())
 
     def renew(self, ticket: str) -> None:
         """Let the form as it stands be sent as a new one."""
-        self.data = {name: self.data.get(name) for name in self.data} | {"ticket": ticket}
+        assert isinstance(self.data, QueryDict)
+        renewed = self.data.copy()
+        renewed["ticket"] = ticket
+        self.data = renewed
 
     def job_settings(self) -> JobSettings:
         """The valid form as settings of a job."""
@@ -118,6 +123,7 @@ class TrainForm(forms.Form):
             target=self.cleaned_data["target"],
             preset=preset,
             time_limit=self.cleaned_data["time_limit"] or _usual_seconds(choice),
+            **self.setup_settings(),
         )
 
 

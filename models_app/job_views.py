@@ -13,10 +13,14 @@ from accounts import tickets
 from datasets import services as datasets
 from datasets.previews import sole_reader
 from datasets.records import Dataset
+from ml.options import METRICS
+from ml.problem import ProblemType
 from models_app import services
 from models_app.forms import PRESETS, TrainForm
 from models_app.presenters import present_job
-from models_app.records import Job, Model
+from models_app.records import Job, JobSettings, Model
+from models_app.setup_form import setup_initial
+from models_app.setup_presenter import other_problems
 from smartml.errors import InvalidInput, InvalidTarget
 from smartml.htmx import UserRequest, goto, wants_fragment
 from storage.ids import is_id, new_id
@@ -31,7 +35,7 @@ def train(request: UserRequest, dataset_id: str) -> HttpResponse:
     model = _model_to_retrain(request)
     columns = datasets.columns_of(dataset=dataset)
     if request.method != "POST":
-        initial = _initial(dataset, model, columns, request.GET.get("target", "")) | {"ticket": _ticket(request)}
+        initial = _initial(request, dataset, model, columns) | {"ticket": _ticket(request)}
         return _train_page(request, dataset, model, TrainForm(columns=columns, initial=initial))
     form = TrainForm(request.POST, columns=columns)
     try:
@@ -78,21 +82,34 @@ def _model_to_retrain(request: UserRequest) -> Model | None:
     return services.get_model(user_id=request.user.id, model_id=model_id if is_id(model_id) else new_id())
 
 
-def _initial(dataset: Dataset, model: Model | None, columns: tuple[str, ...], asked: str) -> dict[str, object]:
-    """Prefill: the last version's settings when retraining, else the dataset's chosen target."""
+def _initial(
+    request: UserRequest, dataset: Dataset, model: Model | None, columns: tuple[str, ...]
+) -> dict[str, object]:
+    """Prefill: the settings of an earlier version or training, else the dataset's chosen target; then what the
+    address asks for: ``target``, and columns to ``leave_out`` besides those left out before."""
     initial: dict[str, object] = {"target": dataset.target_column or ""}
+    if (earlier := _earlier_settings(request, model)) is not None:
+        initial |= setup_initial(earlier, columns)
+        initial |= {"target": earlier.target, "preset": earlier.preset.value, "time_limit": earlier.time_limit}
     if model is not None:
-        last = model.versions[-1]
-        initial |= {
-            "model_id": model.id,
-            "model_name": model.name,
-            "target": last.target,
-            "preset": last.preset.value,
-            "time_limit": last.time_limit,
-        }
-    if asked in columns:
+        initial |= {"model_id": model.id, "model_name": model.name}
+    if (asked := request.GET.get("target", "")) in columns:
         initial["target"] = asked
+    left_out = {*request.GET.getlist("leave_out"), *(earlier.leave_out if earlier else ())}
+    initial["leave_out"] = [name for name in columns if name in left_out and name != initial["target"]]
     return initial
+
+
+def _earlier_settings(request: UserRequest, model: Model | None) -> JobSettings | None:
+    """Those of the ``version`` of the model (the last one unless it is named), or of the training ``like``."""
+    if model is not None:
+        number = request.GET.get("version", "")
+        version = model.get_version(int(number)) if number.isdecimal() and len(number) < 10 else None
+        return (version or model.versions[-1]).asked
+    job_id = request.GET.get("like", "")
+    if not job_id:
+        return None
+    return services.get_job(user_id=request.user.id, job_id=job_id if is_id(job_id) else new_id()).settings
 
 
 def _train_page(
@@ -114,16 +131,31 @@ def _train_page(
 def train_target(request: UserRequest, dataset_id: str) -> HttpResponse:
     """Fragment: what kind of question the chosen target asks, or why nothing can be learned from it."""
     dataset = datasets.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
-    context: dict[str, object] = {"dataset": dataset, "target": request.GET.get("target", "")}
+    target, wanted = request.GET.get("target", ""), request.GET.get("problem_type", "")
+    context: dict[str, object] = {"dataset": dataset, "target": target, "query": request.GET.urlencode()}
     with sole_reader(dataset=dataset) as sole:
-        if context["target"] and not sole:
+        if target and not sole:
             context["waiting"] = True
-        elif context["target"]:
+        elif target:
             try:
-                context["decision"] = services.check_target(dataset=dataset, target=str(context["target"]))
+                known = ProblemType(wanted) if wanted in list(ProblemType) else None
+                decision = services.check_target(dataset=dataset, target=target, wanted=known)
             except InvalidTarget as error:
                 context["refusal"] = error
+            else:
+                context |= {"decision": decision, "others": other_problems(decision)}
+                context |= _metric_field(request, decision.problem_type)
     return render(request, "models_app/_target.html", context)
+
+
+def _metric_field(request: UserRequest, problem_type: ProblemType) -> dict[str, object]:
+    """The choice of metrics that fit the question; where the chosen one does not, its name, and the field stays."""
+    chosen = request.GET.get("metric", "")
+    if chosen and chosen not in METRICS[problem_type]:
+        return {"unfit_metric": chosen}
+    form = TrainForm(columns=(), initial={"metric": chosen})
+    form.narrow_metrics(problem_type)
+    return {"form": form}
 
 
 @login_required

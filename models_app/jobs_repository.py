@@ -14,8 +14,9 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from ml.problem import Preset, ProblemType
-from models_app.records import ACTIVE, FittedModel, Job, JobError, JobSettings, JobStatus, may_become
+from ml.problem import ProblemType
+from models_app import job_settings
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, may_become
 from smartml.errors import Conflict
 from storage import mongo_users
 from storage.mongo import (
@@ -409,7 +410,7 @@ def _to_document(job: Job) -> Document:
     document["_id"] = object_id(document.pop("id"))
     for field in ("user_id", "dataset_id", "model_id"):
         document[field] = object_id(document[field])
-    document["settings"]["preset"] = job.settings.preset.value
+    document["settings"] = job_settings.to_document(job.settings)
     return document | {
         "status": job.status.value,
         "model_name": checked_name(job.model_name),
@@ -424,7 +425,7 @@ def _to_document(job: Job) -> Document:
 
 
 def _to_record(document: Document) -> Job:
-    settings, error = document["settings"], document["error"]
+    error = document["error"]
     return Job(
         **known_fields(Job, document)
         | {
@@ -434,7 +435,7 @@ def _to_record(document: Document) -> Job:
             "model_id": str(document["model_id"]),
             "status": JobStatus(document["status"]),
             "problem_type": ProblemType(document["problem_type"]),
-            "settings": JobSettings(**known_fields(JobSettings, settings) | {"preset": Preset(settings["preset"])}),
+            "settings": job_settings.from_document(document["settings"]),
             "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
             "error": None if error is None else JobError(**error),
         }

@@ -12,10 +12,10 @@ from django.utils import timezone
 from datasets import services as datasets
 from datasets.file_names import clean_name
 from datasets.records import Dataset
-from ml.problem import ProblemDecision
+from ml.problem import ProblemDecision, ProblemType
 from ml.profiling import nearest_name
 from ml.targets import decide_problem
-from models_app import jobs_repository, queue, repository
+from models_app import jobs_repository, queue, repository, setup
 from models_app.records import Job, JobSettings, JobStatus
 from smartml.errors import AccountClosing, Conflict, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
 from storage.ids import new_id
@@ -66,16 +66,19 @@ class FormAlreadyUsed(Conflict):
         self.job = job
 
 
-def check_target(*, dataset: Dataset, target: str) -> ProblemDecision:
-    """What kind of question ``target`` asks, decided on the whole data.
+def check_target(*, dataset: Dataset, target: str, wanted: ProblemType | None = None) -> ProblemDecision:
+    """What kind of question ``target`` asks, decided on the whole data; ``wanted`` overrides that if possible.
 
-    :raises InvalidTarget: nothing can be learned from it; the sentence is in ``fields["target"]`` too.
+    :raises InvalidTarget: nothing can be learned from it, or not as ``wanted``; the sentence is in ``fields`` too,
+        as ``target`` or ``problem_type``.
     """
     try:
         _check_target_name(target, datasets.columns_of(dataset=dataset))
-        return decide_problem(datasets.target_summary_of(dataset=dataset, target=target))
+        summary = datasets.target_summary_of(dataset=dataset, target=target)
+        return decide_problem(summary, wanted=wanted)
     except InvalidTarget as error:
-        raise InvalidTarget(error.message, hint=error.hint, fields={"target": error.message}) from error
+        fields = error.fields or {"target": error.message}
+        raise InvalidTarget(error.message, hint=error.hint, fields=fields) from error
 
 
 def _check_target_name(target: str, columns: tuple[str, ...]) -> None:
@@ -114,7 +117,8 @@ def request_training(
     if existing := jobs_repository.get(job_id=job_id):
         return _same(_own(existing, user_id), dataset, settings, model_name, model_id)
     _check_settings(settings)
-    decision = check_target(dataset=dataset, target=settings.target)
+    decision = check_target(dataset=dataset, target=settings.target, wanted=settings.problem_type)
+    setup.check_against_table(dataset=dataset, settings=settings, decision=decision)
     name, version = _name_and_version(user_id, dataset, settings, model_name, model_id)
     job = Job(
         id=job_id,
@@ -150,9 +154,7 @@ def request_training(
 def _check_settings(settings: JobSettings) -> None:
     if message := time_limit_fault(settings.time_limit):
         raise InvalidInput(message, fields={"time_limit": message})
-    if not 0 < settings.holdout_share <= 0.5:
-        message = "The holdout must be more than nothing and at most half of the rows."
-        raise InvalidInput(message, fields={"holdout_share": message})
+    setup.check_bounds(settings)
 
 
 def _name_and_version(

@@ -11,16 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
-from ml import bundle, evaluation, prediction, profiling, training
+from ml import bundle, evaluation, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.diagnosis import diagnose
+from ml.options import ClassWeights
+from ml.setup_report import SetupReport
 from models_app import jobs_repository as jobs
-from models_app import repository
+from models_app import repository, setup
 from models_app.records import FittedModel, Job, JobStatus
 from models_app.storing import LeaseLost, insist, store
 from smartml.errors import InvalidTarget, MetadataUnavailable, NotFound, TrainingFailed
@@ -60,27 +61,29 @@ class _Run:
         self._check_model()
         frame, schema = self._read(self._dataset())
         self._stage("Splitting", SPLITTING)
-        train, holdout = training.split_holdout(
+        split = splits.split(
             frame,
             target=target,
             problem_type=job.problem_type,
-            share=job.settings.holdout_share,
-            seed=job.settings.seed,
+            plan=job.settings.holdout_plan(),
+            leave_out=job.settings.leave_out,
         )
-        dropped = len(frame) - len(train) - len(holdout)
         del frame
-        fitted = self._fit(train)
+        fitted = self._fit(split)
+        train, holdout = split.features_only()
         self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
         parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
         said = answer_holdout(fitted.predictor, train=train, **parts)
-        report = evaluation.evaluate(fitted.predictor, train=train, dropped_rows=dropped, answered=said, **parts)
-        report = replace(report, stopped_early=fitted.stopped_early)
+        report = evaluation.evaluate(
+            fitted.predictor, train=train, dropped_rows=split.dropped_rows, answered=said, **parts
+        )
+        report = replace(report, stopped_early=fitted.stopped_early, setup=_setup_report(job, split, fitted))
         figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
         used = prediction.used_features(fitted.predictor)
         types = {column.name: column.type for column in schema}
         features = prediction.feature_schema(train, target=target, columns_types=types, used=used)
         unused = [name for name in types if name != target and name not in used]
-        del train, holdout, parts, said
+        del train, holdout, split, parts, said
         self._advance(JobStatus.STORING, "Packing", PACKING)
         metadata = bundle.build_metadata(
             target=target,
@@ -128,11 +131,10 @@ class _Run:
                 raise InvalidTarget(f"There is no column {self.job.settings.target}.")
             return profiling.read_frame(path, schema), schema
 
-    def _fit(self, train: "DataFrame") -> training.FitResult:
+    def _fit(self, split: splits.Split) -> training.FitResult:
         job = self.job
-        families = tuple(settings.TRAINING_FAMILIES) or None
         return training.fit(
-            train,
+            split.train,
             target=job.settings.target,
             problem_type=job.problem_type,
             preset=job.settings.preset,
@@ -140,8 +142,12 @@ class _Run:
             directory=self.scratch / "predictor",
             seed=job.settings.seed,
             on_event=self._on_event,
-            families=families,
             should_stop=self.should_stop,
+            families=setup.model_keys_of(job.settings),
+            metric=job.settings.metric,
+            balance_classes=job.settings.class_weights is ClassWeights.BALANCED,
+            structure=split.structure,
+            ignored=split.ignored,
         )
 
     def _on_event(self, event: training.FitEvent) -> None:
@@ -191,3 +197,15 @@ class _Run:
         """Whether a move that was not possible had been made already: its first answer was lost."""
         job = insist(lambda: jobs.get(job_id=self.job.id))
         return job is not None and (job.lease_owner, job.status) == (self.owner, status)
+
+
+def _setup_report(job: Job, split: splits.Split, fitted: training.FitResult) -> SetupReport:
+    return SetupReport(
+        holdout=split.report,
+        leave_out=job.settings.leave_out,
+        families=job.settings.families,
+        class_weights=job.settings.class_weights,
+        seed=job.settings.seed,
+        ran_out_of_time=fitted.ran_out_of_time,
+        threshold=fitted.threshold,
+    )

@@ -10,6 +10,7 @@ from ml.prediction import Finding
 from ml.problem import ProblemType
 from models_app.records import FittedModel, Job, JobStatus, ModelVersion
 from models_app.services import Prediction
+from models_app.setup_presenter import Fact, chosen, metric_of
 
 _BADGES = {
     JobStatus.QUEUED: ("secondary", "Waiting"),
@@ -24,6 +25,7 @@ _BADGES = {
 _POLL_SECONDS = ((60, 2), (600, 3))
 _POLL_SLOWEST = 5
 
+_TYPICAL_ERRORS = frozenset({"root_mean_squared_error", "mean_absolute_error", "median_absolute_error"})
 _ONE_SIDED = frozenset({"f1", "roc_auc"})
 METRIC_LABELS = {
     "accuracy": "Accuracy",
@@ -59,6 +61,7 @@ class JobView:
     rows: tuple[FittedModel, ...]
     queue_position: int | None
     poll_seconds: int | None
+    chosen: tuple[Fact, ...]
 
 
 def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -> JobView:
@@ -79,6 +82,7 @@ def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -
         rows=rows,
         queue_position=queue_position,
         poll_seconds=None if job.status.is_over else _poll_seconds(elapsed),
+        chosen=chosen(job.settings, metric=metric_label(metric_of(job))),
     )
 
 
@@ -191,16 +195,25 @@ def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
                 f"{poor} It does tell likely rows from unlikely ones (ROC AUC {ranking:.3g}, a guess {guess:.3g})."
             )
         return f"{poor} Do not rely on it."
-    if version.problem_type is ProblemType.REGRESSION:
+    if evaluation.metric_name in _TYPICAL_ERRORS:
         share = 1 - evaluation.score / evaluation.baseline
         return f"On {rows}, its typical error is {share:.0%} smaller than always predicting the mean."
-    if evaluation.score == 1:
+    if evaluation.metrics.get("accuracy") == 1 and version.problem_type is not ProblemType.REGRESSION:
+        right = evaluation.baseline_metrics.get("accuracy")
+        known = "" if right is None else f" The most frequent class alone is right {right:.1%}."
         return (
             f"On {rows}, it made no mistake. That is rare in real data: look for a column that only repeats the "
-            f"target or is known after it. The most frequent class alone is right {evaluation.baseline:.1%}."
+            f"target or is known after it.{known}"
         )
-    right = f"On {rows}, it was right {evaluation.score:.1%} of the time"
-    return f"{right}; always answering with the most frequent class is right {evaluation.baseline:.1%}."
+    if evaluation.metric_name == "accuracy":
+        right_share = f"On {rows}, it was right {evaluation.score:.1%} of the time"
+        return f"{right_share}; always answering with the most frequent class is right {evaluation.baseline:.1%}."
+    metric = metric_label(evaluation.metric_name)
+    lower = " (lower is better)" if evaluation.lower_is_better else ""
+    return (
+        f"On {rows}, its {metric}{lower} is {evaluation.score:.3g}; that of a guess that ignores every feature is "
+        f"{evaluation.baseline:.3g}."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,21 @@ from datetime import datetime
 from enum import StrEnum
 
 from ml.problem import Preset, ProblemType
+from models_app.job_settings import JobSettings
+
+__all__ = [
+    "ACTIVE",
+    "FINAL",
+    "FittedModel",
+    "Job",
+    "JobError",
+    "JobSettings",
+    "JobStatus",
+    "Model",
+    "ModelStatus",
+    "ModelVersion",
+    "may_become",
+]
 
 
 class JobStatus(StrEnum):
@@ -47,17 +62,6 @@ _MOVES: dict[JobStatus, frozenset[JobStatus]] = {
 def may_become(old: JobStatus, new: JobStatus) -> bool:
     """Whether the state machine allows ``old`` -> ``new``; a final state allows nothing."""
     return new in _MOVES.get(old, frozenset())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSettings:
-    """What the person asked for. ``time_limit`` is seconds of fitting; ``holdout_share`` is in (0, 0.5]."""
-
-    target: str
-    preset: Preset = Preset.QUICK
-    time_limit: int = 60
-    holdout_share: float = 0.2
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,8 @@ class ModelVersion:
 
     ``accuracy`` is the holdout score of ``metric_name`` (the product's word for "the headline score"; for
     regression it is an error and lower is better, see ``lower_is_better``). ``baseline`` is the same metric of
-    the majority class or the training mean on the same holdout rows. Sizes in bytes.
+    the majority class or the training mean on the same holdout rows. Sizes in bytes. ``settings`` is what was
+    asked for; a version stored before that was kept knows its target, preset and time limit alone (``asked``).
     """
 
     version: int
@@ -150,6 +155,12 @@ class ModelVersion:
     zip_size: int
     zip_sha256: str
     stored_size: int
+    settings: JobSettings | None = None
+
+    @property
+    def asked(self) -> JobSettings:
+        """What to ask for to train the same again."""
+        return self.settings or JobSettings(target=self.target, preset=self.preset, time_limit=self.time_limit)
 
 
 class ModelStatus(StrEnum):

@@ -11,7 +11,7 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from ml.problem import Preset, ProblemType
-from models_app import jobs_repository
+from models_app import job_settings, jobs_repository
 from models_app.records import Job, JobStatus, Model, ModelStatus, ModelVersion
 from smartml.errors import Conflict, JobCancelled
 from storage import mongo_users
@@ -248,7 +248,7 @@ def _maybe(document: Document | None) -> Model | None:
 
 
 def _version_document(version: ModelVersion) -> Document:
-    return asdict(version) | {
+    document = asdict(version) | {
         "job_id": object_id(version.job_id),
         "dataset_id": object_id(version.dataset_id),
         "problem_type": version.problem_type.value,
@@ -257,6 +257,11 @@ def _version_document(version: ModelVersion) -> Document:
         "baseline": float(version.baseline),
         "fit_seconds": float(version.fit_seconds),
     }
+    if version.settings is None:
+        del document["settings"]
+    else:
+        document["settings"] = job_settings.to_document(version.settings)
+    return document
 
 
 def _to_record(document: Document) -> Model:
@@ -279,5 +284,6 @@ def _to_version(document: Document) -> ModelVersion:
             "dataset_id": str(document["dataset_id"]),
             "problem_type": ProblemType(document["problem_type"]),
             "preset": Preset(document["preset"]),
+            "settings": job_settings.from_document(document["settings"]) if "settings" in document else None,
         }
     )

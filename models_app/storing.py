@@ -82,6 +82,7 @@ def store(
         zip_size=stored.size,
         zip_sha256=stored.sha256,
         stored_size=stored.size + sum(document.size for document in others),
+        settings=job.settings,
     )
     # Asking again after a broken connection is safe: a second time stores nothing.
     insist(lambda: repository.store_version(job=job, owner=owner, name=job.model_name, version=version))

@@ -75,6 +75,28 @@ _SHA256: Final[Schema] = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 _PROBLEM: Final = _one_of("binary", "multiclass", "regression")
 _PRESET: Final = _one_of("quick", "balanced", "best")
 
+# What a training was asked for: names and numbers about the data. The optional fields came later.
+MAX_LEFT_OUT: Final = 500
+_SETTINGS: Final = _closed(
+    {
+        "target": _COLUMN,
+        "preset": _PRESET,
+        "time_limit": _COUNT,
+        "holdout_share": _SHARE,
+        "seed": _INTEGER,
+    },
+    optional={
+        "problem_type": {"bsonType": ["string", "null"], "enum": ["binary", "multiclass", "regression", None]},
+        "metric": _optional(_WORD),
+        "holdout_kind": _one_of("random", "time", "group"),
+        "holdout_column": _optional(_COLUMN),
+        "group_is_feature": _FLAG,
+        "leave_out": {"bsonType": "array", "maxItems": MAX_LEFT_OUT, "items": _COLUMN},
+        "families": {"bsonType": "array", "maxItems": 20, "items": _WORD},
+        "class_weights": _one_of("none", "balanced"),
+    },
+)
+
 _DIALECT: Final = _closed(
     {"encoding": _text(40), "delimiter": _text(4), "quotechar": _text(4), "has_header": _FLAG}
 )
@@ -127,7 +149,8 @@ _VERSION: Final = _closed(
         "time_limit": _COUNT,
         "fit_seconds": _NUMBER,
         "stored_size": _COUNT,
-    }
+    },
+    optional={"settings": _SETTINGS},
 )
 _MODEL: Final = _closed(
     {
@@ -152,15 +175,7 @@ _JOB: Final = _closed(
         "model_id": _ID,
         "model_name": _NAME,
         "version": _POSITIVE,
-        "settings": _closed(
-            {
-                "target": _COLUMN,
-                "preset": _PRESET,
-                "time_limit": _COUNT,
-                "holdout_share": _SHARE,
-                "seed": _INTEGER,
-            }
-        ),
+        "settings": _SETTINGS,
         "status": _one_of("queued", "running", "evaluating", "storing", "succeeded", "failed", "cancelled"),
         "created_at": _DATE,
         "queued_at": _DATE,

@@ -98,6 +98,7 @@ def stored_model(
     evaluation: Evaluation = EVALUATION,
     job: Job | None = None,
     features: Sequence[Feature] = (LEGS,),
+    settings: JobSettings | None = None,
 ) -> Model:
     """A model with one stored version whose zip holds no predictor; enough for every page but a prediction."""
     job = job or running_job(user_id, dataset)
@@ -137,5 +138,6 @@ def stored_model(
         zip_size=stored[0].size,
         zip_sha256=stored[0].sha256,
         stored_size=sum(s.size for s in stored),
+        settings=settings,
     )
     return repository.store_version(job=job, owner="owner", name=job.model_name, version=version)

@@ -12,8 +12,9 @@ import pytest
 
 from accounts.models import User
 from datasets import services as datasets
+from ml.options import ClassWeights, HoldoutKind
 from models_app import jobs_repository
-from models_app.records import JobStatus
+from models_app.records import JobSettings, JobStatus
 from smartml.local.state import DEMO_EMAIL
 from storage.mongo import get_database
 from tests.factories import ANIMALS
@@ -63,9 +64,33 @@ def test_a_file_becomes_a_model_with_its_score(stack, user, table):
     assert "Fitting" in out
     assert re.search(r"LightGBM +validation +\d", out)
     assert re.search(r"Holdout Accuracy [\d.]+ \(higher is better\) on 8 rows .* 0\.5\.", out)
+    assert "Held out: 20 % of the rows, at random (seed 0)." in out
     assert f"/models/{job.model_id}" in out
     assert f"{job.model_id}/model-v1.zip" in out
     assert "\x1b" not in out
+
+
+def test_the_holdout_the_metric_and_what_is_left_out_can_be_chosen(stack, user, table):
+    code, out, err = run(
+        table, "--target", "species", "--time-limit", 20, "--email", user.email, "--metric", "roc_auc", "--holdout", 25,
+        "--time-column", "weight", "--leave-out", "legs", "--families", "lightgbm", "--balance-classes", "--seed", 4,
+    )  # fmt: skip
+    (job,) = jobs_repository.recent(user_id=user.id)
+    assert job.settings == JobSettings(
+        target="species",
+        time_limit=20,
+        metric="roc_auc",
+        holdout_share=0.25,
+        holdout_kind=HoldoutKind.TIME,
+        holdout_column="weight",
+        leave_out=("legs",),
+        families=("lightgbm",),
+        class_weights=ClassWeights.BALANCED,
+        seed=4,
+    )
+    # The heaviest are all dogs: such a holdout checks nothing, and the command says so.
+    assert (code, err.count("\n")) == (1, 1)
+    assert "same class" in err
 
 
 @pytest.mark.parametrize(

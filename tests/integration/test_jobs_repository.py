@@ -5,12 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from bson import ObjectId
+from pymongo.errors import WriteError
 
+from ml.options import ClassWeights, HoldoutKind
+from ml.problem import Preset, ProblemType
 from models_app import jobs_repository as repository
-from models_app.records import FittedModel, Job, JobError, JobStatus
+from models_app.records import FittedModel, Job, JobError, JobSettings, JobStatus
 from smartml.errors import AccountClosing, Conflict, InvalidInput
 from storage import mongo_users
 from storage.ids import new_id
+from storage.mongo import get_database
 from tests.records import held_job, make_job, now, queued_job
 
 pytestmark = pytest.mark.usefixtures("stack")
@@ -52,6 +57,50 @@ def test_a_job_comes_back_as_it_was_stored():
     assert stored == make_job(
         **{name: getattr(job, name) for name in Job.__slots__ if name != "queued_at"}, queued_at=job.created_at
     )
+
+
+def test_every_setting_comes_back_as_it_was_stored():
+    settings = JobSettings(
+        target="price",
+        preset=Preset.BEST,
+        problem_type=ProblemType.REGRESSION,
+        metric="r2",
+        holdout_kind=HoldoutKind.GROUP,
+        holdout_column="shop",
+        group_is_feature=True,
+        leave_out=("id", "note"),
+        families=("linear",),
+        class_weights=ClassWeights.BALANCED,
+        seed=2**31 - 1,
+    )
+    assert read(queued_job(settings=settings)).settings == settings
+
+
+def test_a_job_from_before_there_were_choices_is_read_and_moved():
+    job = queued_job()
+    old = {"target": "price", "preset": "quick", "time_limit": 30, "holdout_share": 0.2, "seed": 7}
+    get_database()["jobs"].update_one({"_id": ObjectId(job.id)}, {"$set": {"settings": old}})
+    assert read(job).settings == JobSettings(target="price", time_limit=30, seed=7)
+    assert repository.claim(job_id=job.id, owner="worker", lease_seconds=60) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"leave_out": ["c"] * 501},
+        {"leave_out": [1.5]},
+        {"leave_out": ["c" * 1001]},
+        {"holdout_kind": "lucky"},
+        {"families": [{"GBM": {}}]},
+        {"problem_type": "guess"},
+        {"rows": []},
+    ],
+)
+def test_settings_are_names_and_numbers_and_nothing_else(change):
+    job = queued_job()
+    changes = {f"settings.{name}": value for name, value in change.items()}
+    with pytest.raises(WriteError):
+        get_database()["jobs"].update_one({"_id": ObjectId(job.id)}, {"$set": changes})
 
 
 def test_the_same_id_twice_is_a_conflict():

@@ -5,8 +5,10 @@ import json
 import os
 
 import pytest
+from django.urls import reverse
 
 from datasets import services as datasets
+from ml.options import ClassWeights, HoldoutKind
 from models_app import jobs_repository, services
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
@@ -101,6 +103,78 @@ def test_a_regression_is_retrained_on_another_dataset_as_a_second_version(stack,
     assert evaluation.metric_name == "root_mean_squared_error"
     assert evaluation.classes == ()
     assert workspaces() == []
+
+
+VISITS = "patient,card,age,pulse,outcome\n" + "".join(
+    f"p{i % 20},{i % 20},{20 + 3 * (i % 20) + i % 2},{60 + i % 7},{'ill' if i % 20 % 2 else 'well'}\n"
+    for i in range(240)
+)
+
+
+def test_everything_chosen_is_done_and_reported(stack, user, settings):
+    """The card number gives the patient away, so it is left out; whole patients are held out."""
+    settings.TRAINING_FAMILIES = []
+    dataset = stored_dataset(user.id, content=VISITS, file_name="visits.csv")
+    wanted = {
+        "target": "outcome",
+        "metric": "balanced_accuracy",
+        "holdout_share": 0.25,
+        "holdout_kind": HoldoutKind.GROUP,
+        "holdout_column": "patient",
+        "leave_out": ("card",),
+        "families": ("linear",),
+        "class_weights": ClassWeights.BALANCED,
+        "seed": 5,
+    }
+    first, second = (train(user, dataset, **wanted) for _ in range(2))
+    model = services.get_model(user_id=user.id, model_id=first.model_id)
+    version, report = model.current, services.model_evaluation(model=model, version=1)
+    assert (version.settings, version.asked) == (first.settings, first.settings)
+    assert version.metric_name == report.metric_name == "balanced_accuracy"
+    assert {row.name for row in report.leaderboard} <= {"LinearModel", "WeightedEnsemble_L2"}
+    assert {feature.name for feature in services.model_features(model=model, version=1)} == {"age", "pulse"}
+    assert report.setup.holdout.kind is HoldoutKind.GROUP
+    assert (report.setup.holdout.groups, report.setup.holdout.all_groups) == (5, 20)
+    assert (version.train_rows, version.holdout_rows, report.dropped_rows) == (180, 60, 0)
+    assert report.setup.leave_out == ("card",)
+    assert report.setup.families == ("linear",)
+    assert report.setup.class_weights is ClassWeights.BALANCED
+    # Copies in both parts are counted by what the model sees, whatever patient they are of.
+    assert report.seen_rows == 0
+
+    again = services.get_model(user_id=user.id, model_id=second.model_id)
+    repeated = services.model_evaluation(model=again, version=1)
+    assert not repeated.setup.ran_out_of_time
+    assert (again.current.accuracy, repeated.metrics, repeated.setup) == (
+        version.accuracy, report.metrics, report.setup,
+    )  # fmt: skip
+
+
+def test_the_latest_rows_are_held_out_and_the_page_says_from_when(stack, user, client_for):
+    rows = "".join(
+        f"2024-{1 + i // 28:02d}-{1 + i % 28:02d},{i % 9},{100 + 3 * (i % 9) + i % 5}\n" for i in range(280)
+    )
+    dataset = stored_dataset(user.id, content=f"day,n,sales\n{rows}", file_name="sales.csv")
+    job = train(user, dataset, target="sales", holdout_kind=HoldoutKind.TIME, holdout_column="day")
+    page = client_for(user).get(reverse("models:detail", args=[job.model_id])).content.decode()
+    assert "the latest 20 % by <code>day</code>, from 2024-09-01" in page
+    # A value of the data: it is in the blob of the evaluation only.
+    everything = json.dumps([list(get_database()[name].find()) for name in ("jobs", "models")], default=str)
+    assert "2024-09-01" not in everything
+
+
+def test_what_only_the_rows_show_is_the_reason_of_a_failure(stack, user):
+    rows = "".join(f"{2000 + i // 60},{i},{'new' if i > 200 else 'old'}\n" for i in range(240))
+    dataset = stored_dataset(user.id, content=f"year,n,kind\n{rows}", file_name="kinds.csv")
+    job = queued_job(
+        user.id,
+        dataset,
+        settings=JobSettings(target="kind", holdout_kind=HoldoutKind.TIME, holdout_column="year", time_limit=20),
+    )
+    assert run_training(job.id) == JobStatus.FAILED
+    failed = jobs_repository.get(job_id=job.id)
+    assert "none of the others has" in failed.error.message
+    assert_nothing_left(stack, job)
 
 
 def test_a_dataset_deleted_while_the_job_waited_is_the_reason_of_its_failure(stack, user):

@@ -5,6 +5,8 @@ from django.core.cache import cache
 from django_q.models import OrmQ
 
 from datasets import services as datasets
+from ml.options import HoldoutKind
+from ml.problem import ProblemType
 from models_app import jobs_repository, queue, services
 from models_app.records import JobSettings, JobStatus, ModelStatus
 from smartml.errors import AccountClosing, BlobMissing, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
@@ -104,6 +106,52 @@ def test_settings_outside_their_limits_are_refused_at_their_field(user, dataset,
     with pytest.raises(InvalidInput) as caught:
         request(user, dataset, settings=JobSettings(target="species", **{field: value}))
     assert set(caught.value.fields) == {field}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"holdout_share": 0.04}, "holdout_share"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"families": ("oracle",)}, "families"),
+        ({"metric": "r2"}, "metric"),
+        ({"metric": "invented"}, "metric"),
+        ({"leave_out": ("species",)}, "leave_out"),
+        ({"leave_out": ("colour",)}, "leave_out"),
+        ({"leave_out": ("legs", "wings", "weight")}, "leave_out"),
+        ({"holdout_kind": HoldoutKind.TIME}, "holdout_column"),
+        ({"holdout_kind": HoldoutKind.TIME, "holdout_column": "colour"}, "holdout_column"),
+        ({"holdout_kind": HoldoutKind.TIME, "holdout_column": "wings"}, "holdout_column"),
+        ({"holdout_kind": HoldoutKind.GROUP, "holdout_column": "species"}, "holdout_column"),
+        ({"holdout_kind": HoldoutKind.GROUP, "holdout_column": "legs"}, "holdout_column"),
+        ({"problem_type": ProblemType.REGRESSION}, "problem_type"),
+    ],
+)
+def test_settings_that_do_not_fit_the_table_are_refused_at_their_field(user, dataset, changes, field):
+    with pytest.raises(InvalidInput) as caught:
+        request(user, dataset, settings=JobSettings(target="species", **changes))
+    assert list(caught.value.fields) == [field]
+    assert OrmQ.objects.count() == 0
+    assert datasets.get_dataset(user_id=user.id, dataset_id=dataset.id).target_column is None
+
+
+def test_names_of_columns_left_out_stay_small_and_plain(user, stack):
+    wide = [f"{'c' * 60}{n}" for n in range(400)]
+    rows = "".join(f"{','.join(['1'] * 400)},1,{'x' if i % 2 else 'y'}\n" for i in range(60))
+    table = stored_dataset(user.id, content=f'{",".join(wide)},"be\x01ll",target\n{rows}')
+    for names, said in ((tuple(wide), "20,000 characters"), (("be\x01ll",), "control character")):
+        with pytest.raises(InvalidInput, match=said):
+            request(user, table, settings=JobSettings(target="target", leave_out=names))
+
+
+def test_an_overridden_problem_type_is_the_jobs_and_its_reason_says_so(user, stack):
+    rows = "".join(f"{i},{1 + i % 4}\n" for i in range(80))
+    table = stored_dataset(user.id, content=f"n,grade\n{rows}")
+    wanted = JobSettings(target="grade", problem_type=ProblemType.REGRESSION, metric="r2")
+    job = request(user, table, settings=wanted)
+    assert (job.problem_type, job.settings) == (ProblemType.REGRESSION, wanted)
+    assert "you chose to predict it as a number" in job.problem_reason
 
 
 def test_the_longest_fit_ends_before_the_deadline_even_when_it_takes_twice_as_long(settings):

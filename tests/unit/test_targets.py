@@ -1,5 +1,7 @@
 """Which problem a target asks, and the sentence for every one that cannot be learned."""
 
+import re
+
 import pytest
 
 from ml.column_types import ColumnType
@@ -130,3 +132,67 @@ def test_refusals(name):
 def test_long_values_are_shortened_in_sentences():
     decision = decide_problem(summary({"a" * 500: 20, "b" * 500: 20, "c": 20}))
     assert len(decision.reason) < 250
+
+
+GRADES = summary({"1": 50, "2": 40, "3": 30}, kind=INTEGER)
+PRICES = summary({}, kind=INTEGER, rows=500, distinct=480)
+OVERRIDES = {
+    "few whole numbers as a number": (
+        GRADES, ProblemType.REGRESSION,
+        "`y` has 3 different values, and you chose to predict it as a number (regression).",
+    ),
+    "few fractions as classes": (
+        summary({"0.5": 20, "1.0": 20, "1.5": 40}, kind=NUMERIC, fractions=True), ProblemType.MULTICLASS,
+        "`y` has 3 different values (0.5, 1.0, 1.5), and you chose a choice between classes (multiclass "
+        "classification).",
+    ),
+    "zero and one as a number, one of them rare": (
+        summary({"0": 100, "1": 3}, kind=INTEGER), ProblemType.REGRESSION,
+        "`y` has 2 different values, and you chose to predict it as a number (regression).",
+    ),
+    "what is inferred anyhow": (
+        GRADES, ProblemType.MULTICLASS,
+        "`y` has 3 different whole numbers (1, 2, 3), so this is a choice between classes "
+        "(multiclass classification).",
+    ),
+}  # fmt: skip
+IMPOSSIBLE = {
+    "text as a number": (summary({"a": 50, "b": 50, "c": 50}), ProblemType.REGRESSION, "holds text, not numbers"),
+    "yes and no as a number": (
+        summary({"yes": 50, "no": 50}, kind=ColumnType.BOOLEAN), ProblemType.REGRESSION, "holds yes and no, not"
+    ),
+    "three values as yes or no": (GRADES, ProblemType.BINARY, "needs exactly two"),
+    "two values as several classes": (
+        summary({"0": 50, "1": 50}, kind=INTEGER), ProblemType.MULTICLASS, "classes begin at three"
+    ),
+    "many numbers as classes": (PRICES, ProblemType.MULTICLASS, "480 different values; at most 100 classes"),
+    "a rare number as a class": (
+        summary({"1": 50, "2": 50, "9": 1}, kind=INTEGER), ProblemType.MULTICLASS, "fewer than 10 rows: 9 (1 row)"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "wanted", "reason"), OVERRIDES.values(), ids=OVERRIDES)
+def test_another_problem_type_can_be_chosen_where_it_makes_sense(column, wanted, reason):
+    decision = decide_problem(column, wanted=wanted)
+    assert (decision.problem_type, decision.reason) == (wanted, reason)
+
+
+@pytest.mark.parametrize(("column", "wanted", "sentence"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_an_impossible_problem_type_is_refused_at_its_own_field(column, wanted, sentence):
+    with pytest.raises(InvalidTarget, match=re.escape(sentence)) as refused:
+        decide_problem(column, wanted=wanted)
+    assert list(refused.value.fields) == ["problem_type"]
+
+
+def test_what_no_problem_type_could_mend_is_the_targets_fault():
+    for wanted in ProblemType:
+        with pytest.raises(InvalidTarget, match="same value") as refused:
+            decide_problem(summary({"7": 60}, kind=INTEGER), wanted=wanted)
+        assert refused.value.fields == {}
+
+
+def test_the_other_possibilities_are_named():
+    assert decide_problem(GRADES).others == (ProblemType.REGRESSION,)
+    assert decide_problem(PRICES).others == ()
+    assert decide_problem(summary({"a": 50, "b": 50, "c": 50})).others == ()

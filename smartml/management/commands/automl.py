@@ -24,11 +24,14 @@ from accounts.models import User
 from datasets import services as datasets
 from datasets.records import Dataset
 from ml.evaluation import Evaluation, lower_is_better
-from ml.problem import Preset
+from ml.options import METRICS, ClassWeights, HoldoutKind
+from ml.problem import Preset, ProblemType
 from models_app import queue, services, worker
 from models_app.forms import PRESETS
 from models_app.presenters import metric_label, present_job
 from models_app.records import Job, JobSettings, JobStatus, Model
+from models_app.setup import families_offered
+from models_app.setup_presenter import held_out
 from smartml.errors import InvalidInput, NotFound, ServiceUnavailable, SmartMLError, TrainingFailed
 from smartml.local import LocalStackError
 from smartml.terminal import Progress
@@ -52,6 +55,7 @@ class Command(BaseCommand):
         parser.add_argument("--target", required=True, help="the column to predict")
         parser.add_argument("--preset", choices=[preset.value for preset in Preset], default=Preset.QUICK.value)
         parser.add_argument("--time-limit", type=int, help="seconds of fitting (default: that of the preset)")
+        _add_setup_arguments(parser)
         parser.add_argument("--email", help="whose model it becomes (default: the demo account)")
 
     def handle(self, *, file: Path, target: str, email: str | None, verbosity: int, **options: Any) -> None:
@@ -60,7 +64,7 @@ class Command(BaseCommand):
             logging.getLogger().setLevel(logging.INFO)
         preset = Preset(options["preset"])
         seconds = options["time_limit"] or next(choice.seconds for choice in PRESETS if choice.preset is preset)
-        wanted = JobSettings(target=target, preset=preset, time_limit=seconds)
+        wanted = JobSettings(target=target, preset=preset, time_limit=seconds, **_setup(options))
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self.stdout.ending = ""
@@ -73,6 +77,40 @@ class Command(BaseCommand):
         except (SmartMLError, LocalStackError) as error:
             self.stderr.write(f"{error} {getattr(error, 'hint', '')}".strip())
             sys.exit(1)
+
+
+def _add_setup_arguments(parser: ArgumentParser) -> None:
+    """What the form calls advanced settings."""
+    problems = [kind.value for kind in ProblemType]
+    metrics = sorted({name for names in METRICS.values() for name in names})
+    families = [family.name for family in families_offered()]
+    parser.add_argument("--problem-type", choices=problems, help="(default: inferred from the target)")
+    parser.add_argument("--metric", choices=metrics, help="what decides (default: accuracy, or RMSE for numbers)")
+    parser.add_argument("--holdout", type=int, default=20, metavar="PERCENT", help="of the rows (default: 20)")
+    by_column = parser.add_mutually_exclusive_group()
+    by_column.add_argument("--time-column", metavar="COLUMN", help="hold the latest rows out")
+    by_column.add_argument("--group-column", metavar="COLUMN", help="hold whole groups out; it is no feature then")
+    parser.add_argument("--leave-out", action="append", default=[], metavar="COLUMN", help="may be repeated")
+    parser.add_argument("--families", nargs="+", choices=families, default=[], help="(default: the preset's)")
+    parser.add_argument("--balance-classes", action="store_true", help="rare classes count alike in fitting")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _setup(options: dict[str, Any]) -> dict[str, Any]:
+    """These options by their names in ``JobSettings``."""
+    time_column, group_column = options["time_column"], options["group_column"]
+    kind = HoldoutKind.TIME if time_column else HoldoutKind.GROUP if group_column else HoldoutKind.RANDOM
+    return {
+        "problem_type": ProblemType(options["problem_type"]) if options["problem_type"] else None,
+        "metric": options["metric"],
+        "holdout_share": options["holdout"] / 100,
+        "holdout_kind": kind,
+        "holdout_column": time_column or group_column,
+        "leave_out": tuple(options["leave_out"]),
+        "families": tuple(options["families"]),
+        "class_weights": ClassWeights.BALANCED if options["balance_classes"] else ClassWeights.NONE,
+        "seed": options["seed"],
+    }
 
 
 def _owner(email: str | None) -> User:
@@ -186,6 +224,8 @@ class _Run:
             f"{version.holdout_rows:,} rows the model had never seen; without any feature it would be "
             f"{_figure(version.baseline)}."
         )
+        if evaluation.setup is not None:
+            self.progress.say(f"Held out: {held_out(evaluation.setup.holdout).replace('`', '')}.")
         self.progress.say(f"Model: {version.azure_model_url}")
         self.progress.say(f"Page:  {reverse('models:detail', args=[model.id])}")
 
