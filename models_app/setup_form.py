@@ -24,6 +24,7 @@ _WEIGHT_CHOICES = (
 )
 # What the services call these fields.
 _COLUMN_FIELDS = {HoldoutKind.TIME.value: "time_column", HoldoutKind.GROUP.value: "group_column"}
+_TICKED = {"class": "form-check-input"}
 _USUAL = JobSettings(target="")
 
 
@@ -70,7 +71,7 @@ class SetupForm(forms.Form):
         required=False,
         choices=_HOLDOUT_CHOICES,
         initial=HoldoutKind.RANDOM.value,
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs=_TICKED),
     )
     time_column = forms.ChoiceField(
         label="Time column",
@@ -95,7 +96,7 @@ class SetupForm(forms.Form):
     families = forms.MultipleChoiceField(
         label="Model families",
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs=_TICKED),
         help_text="None ticked: those of the preset.",
         error_messages={"invalid_choice": "“%(value)s” cannot be fitted here."},
     )
