@@ -118,6 +118,7 @@ def test_everything_chosen_is_done_and_reported(stack, user, settings, monkeypat
     dataset = stored_dataset(user.id, content=VISITS, file_name="visits.csv")
     wanted = {
         "target": "outcome",
+        "time_limit": 300,
         "metric": "balanced_accuracy",
         "holdout_share": 0.25,
         "holdout_kind": HoldoutKind.GROUP,
