@@ -133,7 +133,8 @@ def fit(
             sample_weight="balance_weight" if balance_classes else None,
             learner_kwargs={"label_count_threshold": 1, "random_state": seed, "ignored_columns": list(ignored)},
         )
-        budget = max((time_limit - (time.monotonic() - started)) * recipe.time_share, 1.0)
+        ready = time.monotonic()
+        budget = max((time_limit - (ready - started)) * recipe.time_share, 1.0)
         with Listener.open(on_event, metric) as listener, stopping_early(listener, should_stop):
             try:
                 predictor.fit(
@@ -150,17 +151,17 @@ def fit(
                 listener.reraise()
                 raise _explained(error, listener, time_limit) from error
             listener.reraise()
+        spent = time.monotonic() - ready
         _check_result(predictor, train, listener, time_limit)
         _settle_tie(predictor)
-        seconds = time.monotonic() - started
         result = FitResult(
             predictor=predictor,
-            fit_seconds=seconds,
+            fit_seconds=time.monotonic() - started,
             metric=metric,
             best_model=str(predictor.model_best),
             stopped_early=listener.stops,
             threshold=float(predictor.decision_threshold) if problem_type is ProblemType.BINARY else None,
-            ran_out_of_time=bool(listener.skipped) or seconds > _CUT_SHARE[recipe.bagged] * budget,
+            ran_out_of_time=bool(listener.skipped) or spent > _CUT_SHARE[recipe.bagged] * budget,
         )
     on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))
     return result

@@ -12,7 +12,7 @@ from ml.problem import Preset
 from models_app.jobs_services import MAX_MODEL_NAME, MIN_FIT_SECONDS, longest_fit_seconds, time_limit_fault
 from models_app.presenters import plain_number
 from models_app.records import JobSettings
-from models_app.setup_form import SetupForm, field_of
+from models_app.setup_form import ColumnSelect, SetupForm, field_of
 from smartml.errors import InvalidInput
 
 # A field costs the server half a millisecond and the reader a glance; nobody fills in hundreds.
@@ -60,6 +60,7 @@ class TrainForm(SetupForm):
 
     target = forms.ChoiceField(
         label="Target",
+        widget=ColumnSelect,
         help_text="The column the model learns to predict.",
         error_messages={
             "required": "Choose the column to predict.",

@@ -12,7 +12,7 @@ from ml.options import METRICS, ClassWeights, Family, HoldoutKind, model_keys, o
 from ml.problem import ProblemDecision, ProblemType
 from ml.splits import MIN_GROUPS
 from models_app.job_settings import MAX_HOLDOUT, MAX_LEFT_OUT_CHARACTERS, MAX_SEED, MIN_HOLDOUT, JobSettings
-from smartml.errors import InvalidInput
+from smartml.errors import InvalidInput, TrainingFailed
 from storage.mongo_schema import MAX_COLUMN_NAME, MAX_LEFT_OUT
 
 _QUOTED = 60
@@ -27,8 +27,14 @@ def families_offered() -> tuple[Family, ...]:
 
 
 def model_keys_of(settings: JobSettings) -> tuple[str, ...] | None:
-    """AutoGluon's keys of the models to fit; None for those of the preset."""
-    return model_keys(settings.families, django_settings.TRAINING_FAMILIES) or None
+    """AutoGluon's keys of the models to fit; None for those of the preset.
+
+    :raises TrainingFailed: what was chosen cannot be fitted any more: the operator allows others by now.
+    """
+    keys = model_keys(settings.families, django_settings.TRAINING_FAMILIES)
+    if settings.families and not keys:
+        raise TrainingFailed("None of the chosen model families can be fitted here.", hint="Choose others.")
+    return keys or None
 
 
 def check_bounds(settings: JobSettings) -> None:

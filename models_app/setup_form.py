@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from ml.options import METRICS, ClassWeights, HoldoutKind
 from ml.problem import ProblemType
@@ -24,6 +27,7 @@ _WEIGHT_CHOICES = (
 )
 # What the services call these fields.
 _COLUMN_FIELDS = {HoldoutKind.TIME.value: "time_column", HoldoutKind.GROUP.value: "group_column"}
+_TICKED = {"class": "form-check-input"}
 _USUAL = JobSettings(target="")
 
 
@@ -40,6 +44,22 @@ def metric_choices(problem_types: Iterable[ProblemType] = ProblemType) -> list[A
         return [("", "The usual one: accuracy for classes, RMSE for numbers"), *groups]
     (_, fitting), *_ = groups
     return [("", f"The usual one: {fitting[0][1].partition(':')[0]}"), *fitting]
+
+
+class ColumnSelect(forms.Select):
+    """A choice of one column. There may be thousands, too many for a template each."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """As Django's, in one go."""
+        chosen = "" if value is None else str(value)
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            ((key, SafeString(" selected") if key == chosen else "", label) for key, label in self.choices),
+        )
+        return format_html(
+            '<select name="{}"{}>{}</select>', name, flatatt(self.build_attrs(self.attrs, attrs)), options
+        )
 
 
 class SetupForm(forms.Form):
@@ -70,17 +90,19 @@ class SetupForm(forms.Form):
         required=False,
         choices=_HOLDOUT_CHOICES,
         initial=HoldoutKind.RANDOM.value,
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs=_TICKED),
     )
     time_column = forms.ChoiceField(
         label="Time column",
         required=False,
+        widget=ColumnSelect,
         help_text="Rows of equal time stay together; rows without one are used nowhere. It stays a feature unless "
         "you leave it out.",
     )
     group_column = forms.ChoiceField(
         label="Group column",
         required=False,
+        widget=ColumnSelect,
         help_text="All rows of a customer, a patient, a machine … on one side. It is not a feature, because new "
         "groups have names no model has seen.",
     )
@@ -95,7 +117,7 @@ class SetupForm(forms.Form):
     families = forms.MultipleChoiceField(
         label="Model families",
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs=_TICKED),
         help_text="None ticked: those of the preset.",
         error_messages={"invalid_choice": "“%(value)s” cannot be fitted here."},
     )

@@ -71,10 +71,10 @@ def test_a_file_becomes_a_model_with_its_score(stack, user, table):
 
 
 def test_the_holdout_the_metric_and_what_is_left_out_can_be_chosen(stack, user, table):
-    code, out, err = run(
-        table, "--target", "species", "--time-limit", 20, "--email", user.email, "--metric", "roc_auc", "--holdout", 25,
-        "--time-column", "weight", "--leave-out", "legs", "--families", "lightgbm", "--balance-classes", "--seed", 4,
-    )  # fmt: skip
+    holdout = ["--holdout", 25, "--time-column", "weight"]
+    models = ["--metric", "roc_auc", "--families", "lightgbm", "--balance-classes", "--seed", 4]
+    asked = ["--target", "species", "--leave-out", "legs", "--time-limit", 20, "--email", user.email]
+    code, _, err = run(table, *asked, *holdout, *models)
     (job,) = jobs_repository.recent(user_id=user.id)
     assert job.settings == JobSettings(
         target="species",

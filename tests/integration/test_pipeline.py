@@ -111,12 +111,14 @@ VISITS = "patient,card,age,pulse,outcome\n" + "".join(
 )
 
 
-def test_everything_chosen_is_done_and_reported(stack, user, settings):
+def test_everything_chosen_is_done_and_reported(stack, user, settings, monkeypatch):
     """The card number gives the patient away, so it is left out; whole patients are held out."""
     settings.TRAINING_FAMILIES = []
+    monkeypatch.delenv("TRAINING_FAMILIES")
     dataset = stored_dataset(user.id, content=VISITS, file_name="visits.csv")
     wanted = {
         "target": "outcome",
+        "time_limit": 300,
         "metric": "balanced_accuracy",
         "holdout_share": 0.25,
         "holdout_kind": HoldoutKind.GROUP,
@@ -174,6 +176,14 @@ def test_what_only_the_rows_show_is_the_reason_of_a_failure(stack, user):
     assert run_training(job.id) == JobStatus.FAILED
     failed = jobs_repository.get(job_id=job.id)
     assert "none of the others has" in failed.error.message
+    assert_nothing_left(stack, job)
+
+
+def test_families_that_the_operator_no_longer_allows_are_the_reason_of_a_failure(stack, user):
+    settings = JobSettings(target="species", families=("linear",), time_limit=20)
+    job = queued_job(user.id, stored_dataset(user.id), settings=settings)
+    assert run_training(job.id) == JobStatus.FAILED
+    assert "None of the chosen model families" in jobs_repository.get(job_id=job.id).error.message
     assert_nothing_left(stack, job)
 
 

@@ -29,8 +29,8 @@ REPORTS = {
             validation=HoldoutKind.TIME,
             unplaced_rows=12,
         ),
-        "the latest 19.9 % by `date`, from 2024-03-01; 12 rows without a value there in neither part; intervals take "
-        "rows for independent, so the true ones are wider",
+        "the latest 19.9 % by `date`, from 2024-03-01; 12 rows without a value there in neither part; intervals "
+        "take rows for independent, so the true ones are wider",
     ),
     "groups": (
         HoldoutReport(
