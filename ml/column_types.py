@@ -1,14 +1,17 @@
-"""The rules by which a column gets its type: the same for the preview in Python and for the scan in DuckDB.
+r"""The rules by which a column gets its type: the same for the preview in Python and for the scan in DuckDB.
 
-A value is trimmed first. It is *missing* when nothing is left or when it is one of :data:`MISSING`, in any case.
-A column has a type when **every** present value has it, so one stray word makes a column of numbers text, and
-a float that first appears in the last row makes the whole column numeric:
+A value is trimmed first. It is *missing* when nothing is left or when it is one of :data:`MISSING`, in any case; in
+a column that is otherwise all numbers or all dates also when it is one of :data:`SOFT_MISSING`, words that may mean
+something among other words. A column has a type when **every** present value has it, so one stray word makes a
+column of numbers text, and a float that first appears in the last row makes the whole column numeric:
 
 ``boolean``   true/false, or yes/no, in any case; 0 and 1 are integers.
 ``integer``   digits with an optional sign, within 64 bits, no leading zero: "00123" is a code, not a number.
-``numeric``   decimal numbers with a point and an optional exponent, finite, no leading zero.
+``numeric``   decimal numbers with an optional exponent, finite, no leading zero. Decimal and thousands signs are
+              those of the file (:class:`ValueFormat`). Whole numbers of which one does not fit 64 bits are codes
+              too, and kept to the digit: a double would round them.
 ``date``      ISO 8601: ``2024-02-29``, with an optional time (``T`` or a blank before it) and offset. The time
-              counts as written: an offset is not applied.
+              counts as written: an offset is not applied. Where the file has an order of dates, these too.
 ``id``        nothing missing, at least :data:`ID_ROWS` values, all different, and either one word each, or integers
               in a column whose name says so (``id``, ``user_id``, ``PassengerId``).
 ``category``  at most :data:`CATEGORY_SMALL` different values, or values that occur twice or more on average and
@@ -19,9 +22,37 @@ a float that first appears in the last row makes the whole column numeric:
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import product
+
+from ml.value_formats import (
+    PLAIN,
+    ValueFormat,
+    date_pattern,
+    is_date,
+    is_integer,
+    is_numeric,
+    many,
+    numeric_pattern,
+    whole_pattern,
+)
+
+__all__ = [
+    "BLANKS",
+    "BOOLEAN_PAIRS",
+    "COLUMN_TYPES",
+    "MISSING",
+    "PLAIN",
+    "SOFT_MISSING",
+    "ColumnFacts",
+    "ColumnType",
+    "ValueFormat",
+    "decide_type",
+    "facts_of",
+    "is_id_name",
+    "is_missing",
+    "is_soft_missing",
+]
 
 
 class ColumnType(StrEnum):
@@ -38,12 +69,25 @@ COLUMN_TYPES = tuple(str(kind) for kind in ColumnType)
 
 # Blanks that are trimmed; other white space (a no-break space) is content.
 BLANKS = " \t\r\n"
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
+MISSING = (
+    *("", "na", "n/a", "nan", "null", "none", "?", "-"),
+    # What R, pandas and SQL databases write, and the errors of spreadsheets.
+    *("#n/a", "#na", "<na>", "nat", "(null)", "<null>", r"\n"),
+    *("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),
+)
 LONGEST_MISSING = max(map(len, MISSING))
 # In every case, so that a look-up needs no folding.
 MISSING_SPELLINGS = frozenset(
-    "".join(letters) for word in MISSING for letters in product(*((letter, letter.upper()) for letter in word))
+    "".join(letters)
+    for word in MISSING
+    for letters in product(*(dict.fromkeys((letter, letter.upper())) for letter in word))
 )
+# Missing among numbers or dates only.
+SOFT_MISSING = (
+    *(".", "..", "...", "--", "---", "*", "nil", "nd", "n/d", "n.a.", "n.d.", "-nan"),
+    *("missing", "unknown", "unspecified", "not available", "not applicable"),
+)
+_SOFT = frozenset(SOFT_MISSING)
 
 ID_ROWS = 20
 CATEGORY_SMALL = 10
@@ -51,27 +95,16 @@ CATEGORY_LARGE = 1000
 
 BOOLEAN_PAIRS = (("true", "false"), ("yes", "no"))
 
-# Written so that Python's re and DuckDB's RE2 read them alike.
-INTEGER_PATTERN = r"[+-]?(?:0|[1-9][0-9]{0,18})"
-NUMERIC_PATTERN = r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-DATE_PATTERN = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[ T](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
-    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
-)
-_INTEGER = re.compile(INTEGER_PATTERN, re.ASCII)
-_NUMERIC = re.compile(NUMERIC_PATTERN, re.ASCII)
-_DATE = re.compile(DATE_PATTERN, re.ASCII)
-# One match over many values at once costs a tenth of a match for each.
-_INTEGERS = re.compile(rf"(?:{INTEGER_PATTERN}\n)+", re.ASCII)
-_NUMERICS = re.compile(rf"(?:{NUMERIC_PATTERN}\n)+", re.ASCII)
-_DATES = re.compile(rf"(?:{DATE_PATTERN}\n)+", re.ASCII)
 _ID_NAME = re.compile(r"(?:.*[_\- .])?(?:id|uuid|guid|key)|.*[a-z](?:Id|ID)|(?:Id|ID)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnFacts:
-    """What the decision needs to know of a column. ``present`` and ``distinct`` leave out missing values."""
+    """What the decision needs to know of a column. ``present`` and ``distinct`` leave out missing values.
+
+    ``soft_missing`` of the missing ones are words of :data:`SOFT_MISSING`. ``all_whole`` without ``all_integer``:
+    whole numbers that do not all fit 64 bits, which are not ``all_numeric`` then.
+    """
 
     present: int
     missing: int
@@ -81,6 +114,8 @@ class ColumnFacts:
     all_boolean: bool
     all_date: bool
     one_word: bool
+    all_whole: bool = False
+    soft_missing: int = 0
 
 
 def decide_type(name: str, facts: ColumnFacts) -> ColumnType:
@@ -112,53 +147,58 @@ def is_missing(value: str) -> bool:
     return value.strip(BLANKS) in MISSING_SPELLINGS
 
 
-def is_integer(value: str) -> bool:
-    """For one trimmed value; :func:`decide_type` says what makes a column."""
-    return _INTEGER.fullmatch(value) is not None and -(2**63) <= int(value) < 2**63
+def is_soft_missing(value: str) -> bool:
+    """Whether a value is missing if it stands among numbers or dates."""
+    return value.strip(BLANKS).lower() in _SOFT
 
 
-def is_numeric(value: str) -> bool:
-    """For one trimmed value; every integer is numeric too."""
-    return _NUMERIC.fullmatch(value) is not None and abs(float(value)) != float("inf")
-
-
-def is_date(value: str) -> bool:
-    if _DATE.fullmatch(value) is None:
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:  # the 30th of February
-        return False
-    return True
-
-
-def facts_of(values: Iterable[str]) -> ColumnFacts:
+def facts_of(values: Iterable[str], formats: ValueFormat = PLAIN) -> ColumnFacts:
     """The facts of a column whose raw values are in memory (the preview's)."""
     everything = list(values)
     raw = set(everything)
     distinct = {value.strip(BLANKS) for value in raw} if _may_need_trimming(raw) else raw
     gaps = distinct & MISSING_SPELLINGS
     distinct = distinct - gaps
+    soft = {value for value in distinct if len(value) <= _LONGEST_SOFT and value.lower() in _SOFT}
+    typed = _typed(distinct - soft, formats)
+    if soft and not (typed["all_numeric"] or typed["all_date"] or typed["all_whole"]):
+        soft = set()
+        typed = _typed(distinct, formats)
+    distinct = distinct - soft
     missing = sum(value.strip(BLANKS) in gaps for value in everything) if gaps else 0
+    soft_missing = sum(value.strip(BLANKS) in soft for value in everything) if soft else 0
     folded = {value.lower() for value in distinct} if len(distinct) <= 2**5 else set()
+    joined = "\n".join(distinct)
+    return ColumnFacts(
+        present=len(everything) - missing - soft_missing,
+        missing=missing + soft_missing,
+        distinct=len(distinct),
+        all_boolean=bool(folded) and any(folded <= set(pair) for pair in BOOLEAN_PAIRS),
+        one_word=not (" " in joined or "\t" in joined or joined.count("\n") >= max(len(distinct), 1)),
+        soft_missing=soft_missing,
+        **typed,
+    )
+
+
+_LONGEST_SOFT = max(map(len, SOFT_MISSING))
+
+
+def _typed(distinct: set[str], formats: ValueFormat) -> dict[str, bool]:
     joined = "\n".join([*distinct, ""])
     # A value may hold a line break (never at its ends): then the joined text must not pass for several values.
-    broken = joined.count("\n") != len(distinct)
-    lines = "" if broken else joined
-    all_numeric = _NUMERICS.fullmatch(lines) is not None and all(map(is_numeric, _extremes(distinct)))
-    all_integer = (
-        all_numeric and _INTEGERS.fullmatch(lines) is not None and all(map(is_integer, _extremes(distinct)))
+    lines = "" if joined.count("\n") != len(distinct) else joined
+    numeric = many(numeric_pattern(formats)).fullmatch(lines) is not None and all(
+        is_numeric(value, formats) for value in _extremes(distinct)
     )
-    return ColumnFacts(
-        present=len(everything) - missing,
-        missing=missing,
-        distinct=len(distinct),
-        all_integer=all_integer,
-        all_numeric=all_numeric,
-        all_boolean=bool(folded) and any(folded <= set(pair) for pair in BOOLEAN_PAIRS),
-        all_date=not all_numeric and _DATES.fullmatch(lines) is not None and all(map(is_date, distinct)),
-        one_word=not (broken or " " in joined or "\t" in joined),
-    )
+    whole = numeric and many(whole_pattern(formats)).fullmatch(lines) is not None
+    integer = whole and all(is_integer(value, formats) for value in _extremes(distinct))
+    dates = not numeric and many(date_pattern(formats)).fullmatch(lines) is not None
+    return {
+        "all_integer": integer,
+        "all_numeric": numeric and integer == whole,
+        "all_whole": whole,
+        "all_date": dates and all(is_date(value, formats) for value in distinct),
+    }
 
 
 def _may_need_trimming(values: set[str]) -> bool:

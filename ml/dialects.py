@@ -1,102 +1,193 @@
-"""Finding out how a text lays out its table: encoding, delimiter, quote, header row."""
+"""How a file is written, and the names of its columns."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any, Final
 
-import numpy as np
-
-from ml.column_types import BLANKS, is_date, is_missing, is_numeric
-from ml.encodings import detect_encoding
-from ml.formats import refuse_other_formats
-from ml.records import MAX_RECORD_BYTES, Split, Transcoder, UndecodableBytes, line_ends, split_records
+from ml.records import MAX_RECORD_BYTES, Layout, Split
+from ml.value_formats import DATE_ORDERS, DECIMALS, THOUSANDS, ValueFormat
 from smartml.errors import InvalidTable
 
 # A field may be as long as a record; the csv module's own limit is for the whole process.
 csv.field_size_limit(MAX_RECORD_BYTES)
 
-SNIFF_BYTES = 256 << 10
-# When several delimiters fit equally well, the rarer in prose and numbers comes first.
-_DELIMITERS = ("\t", "|", ";", ",")
-_ENOUGH_ALIKE = 0.5
-_CLEARLY_ALIKE = 0.8
-_HEADER_ROWS = 200
-_DECIMAL_COMMA = re.compile(r"[^,]*[0-9],[0-9][^,]*|[^,]*")
-_SINGLE_QUOTED = re.compile(rb"(?:^|[,;\t|\n\r])'[^'\n\r]*'(?=[,;\t|\r\n]|$)")
-_DOUBLE_QUOTED = re.compile(rb'(?:^|[,;\t|\n\r])"')
+# codec: what people call it. Every one is its own superset of ASCII or made of wide characters, so that delimiters
+# and line ends are what they seem.
+ENCODINGS: Final[Mapping[str, str]] = {
+    "utf-8": "UTF-8",
+    "cp1252": "Western (Windows-1252)",
+    "iso8859-1": "Western (Latin-1)",
+    "iso8859-15": "Western (Latin-9)",
+    "cp1250": "Central European (Windows-1250)",
+    "iso8859-2": "Central European (Latin-2)",
+    "cp1251": "Cyrillic (Windows-1251)",
+    "koi8_r": "Cyrillic (KOI8-R)",
+    "cp1253": "Greek (Windows-1253)",
+    "cp1254": "Turkish (Windows-1254)",
+    "cp1255": "Hebrew (Windows-1255)",
+    "cp1256": "Arabic (Windows-1256)",
+    "cp1257": "Baltic (Windows-1257)",
+    "cp1258": "Vietnamese (Windows-1258)",
+    "cp932": "Japanese (Shift-JIS)",
+    "euc_jp": "Japanese (EUC-JP)",
+    "gb18030": "Chinese, simplified (GB 18030)",
+    "big5": "Chinese, traditional (Big5)",
+    "cp949": "Korean (CP949)",
+    "utf-16-le": "UTF-16, little endian",
+    "utf-16-be": "UTF-16, big endian",
+    "utf-32-le": "UTF-32, little endian",
+    "utf-32-be": "UTF-32, big endian",
+    "mac-roman": "Western (Mac Roman)",
+    "cp437": "Western (DOS 437)",
+    "cp850": "Western (DOS 850)",
+    "cp852": "Central European (DOS 852)",
+    "cp866": "Cyrillic (DOS 866)",
+}
+MAX_SKIP_LINES: Final = 10_000
+_MAX_SIGN: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a file is written. ``encoding`` is a Python codec; a byte order mark is never part of the text."""
+    """How a file is written. ``encoding`` is one of :data:`ENCODINGS`; a byte order mark is never part of the text.
+
+    ``quotechar`` and ``escapechar`` are "" where there is none. ``skip_lines`` physical lines stand before the
+    header or the first record; a line that begins with ``comment`` ("": none) is no record. ``decimal``,
+    ``thousands`` and ``date_order`` are those of :class:`ml.column_types.ValueFormat`.
+
+    :raises InvalidTable: these values contradict each other or are no dialect; the sentence says which.
+    """
 
     encoding: str
     delimiter: str
     quotechar: str
     has_header: bool
+    escapechar: str = ""
+    skip_lines: int = 0
+    comment: str = ""
+    decimal: str = "."
+    thousands: str = ""
+    date_order: str = ""
+
+    def __post_init__(self) -> None:
+        fault = _encoding_fault(self.encoding) or _signs_fault(self) or _values_fault(self)
+        if fault:
+            raise InvalidTable(fault, hint="Choose another value for it.")
+
+    @property
+    def formats(self) -> ValueFormat:
+        return ValueFormat(decimal=self.decimal, thousands=self.thousands, date_order=self.date_order)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.delimiter, self.quotechar, self.escapechar, self.comment)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> "Dialect":
-        return cls(
-            encoding=str(values["encoding"]),
-            delimiter=str(values["delimiter"]),
-            quotechar=str(values["quotechar"]),
-            has_header=bool(values["has_header"]),
-        )
+    def from_dict(cls, values: Mapping[str, Any]) -> "Dialect":
+        """From what was stored; fields that were not known then have their defaults."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
 
-def sniff(head: bytes, *, complete: bool) -> Dialect:
-    """The dialect of a file, from its first bytes.
-
-    :param complete: ``head`` is the whole file.
-    :raises InvalidTable: what the file is instead of a table.
-    """
-    refuse_other_formats(head)
-    encoding = detect_encoding(head, complete=complete)
-    text = decode_head(head, encoding, complete=complete)
-    nul = text.find(b"\0")
-    if nul >= 0:
-        raise InvalidTable(
-            f"This is a binary file, not a text: it has a NUL byte on line {1 + line_ends(text, nul)}."
-        )
-    if not text.strip():
-        raise InvalidTable("The file is empty." if complete else "The file begins with nothing but blanks.")
-    quotechar = _quotechar(text)
-    delimiter = _delimiter(text, quotechar, complete=complete)
-    split = split_records(text, delimiter=delimiter, quotechar=quotechar, final=complete)
-    rows = parse_records(text, split, range(min(len(split.starts), _HEADER_ROWS)), delimiter, quotechar)
-    return Dialect(
-        encoding=encoding, delimiter=delimiter, quotechar=quotechar, has_header=not rows or _has_header(rows)
-    )
+@cache
+def _known_codecs() -> frozenset[str]:
+    return frozenset(codecs.lookup(name).name for name in ENCODINGS)
 
 
-def decode_head(head: bytes, encoding: str, *, complete: bool) -> bytes:
-    """The head as UTF-8, without a character that is cut at its end."""
+def _encoding_fault(encoding: str) -> str | None:
     try:
-        return Transcoder(encoding).convert(head, final=complete)
-    except UndecodableBytes as error:
-        raise undecodable(error, first_line=1, ahead=b"") from error
+        known = codecs.lookup(encoding).name in _known_codecs()
+    except (LookupError, ValueError):
+        known = False
+    return None if known else "This text encoding is not known here."
 
 
-def undecodable(error: UndecodableBytes, *, first_line: int, ahead: bytes) -> InvalidTable:
-    line = first_line + line_ends(ahead, len(ahead)) + line_ends(error.before, len(error.before))
-    return InvalidTable(
-        f"Line {line} has bytes that are no text in the file's encoding ({error.encoding}).",
-        hint="Save it as CSV in UTF-8 and upload it again.",
-    )
+def _signs_fault(dialect: Dialect) -> str | None:
+    if not _is_sign(dialect.delimiter):
+        return "The delimiter has to be one character of ASCII: no letter, digit or line end."
+    for name, sign in (("quote sign", dialect.quotechar), ("escape character", dialect.escapechar)):
+        if sign and (not _is_sign(sign) or sign == " "):
+            return f"The {name} has to be one character of ASCII, no letter, digit or blank, or nothing."
+    signs = [sign for sign in (dialect.delimiter, dialect.quotechar, dialect.escapechar) if sign]
+    if len(set(signs)) < len(signs):
+        return "Delimiter, quote sign and escape character have to differ from each other."
+    comment = dialect.comment
+    if comment and not (comment.isascii() and comment.isprintable() and len(comment) <= _MAX_SIGN):
+        return f"The comment sign has to be one to {_MAX_SIGN} characters of ASCII, or nothing."
+    if comment and (comment[0] in (*signs, " ") or comment[0].isalnum()):
+        return (
+            "The comment sign may begin with no letter, digit or blank, nor with the delimiter, the quote sign or "
+            "the escape character."
+        )
+    if not 0 <= dialect.skip_lines <= MAX_SKIP_LINES:
+        return f"Between 0 and {MAX_SKIP_LINES:,} lines can be skipped."
+    return None
 
 
-def parse_records(
-    buffer: bytes, split: Split, indices: Iterable[int], delimiter: str, quotechar: str
-) -> list[list[str]]:
+def _is_sign(text: str) -> bool:
+    return len(text) == 1 and text.isascii() and not text.isalnum() and text not in "\r\n\0"
+
+
+def _values_fault(dialect: Dialect) -> str | None:
+    if dialect.decimal not in DECIMALS:
+        return "The decimal sign is a point or a comma."
+    if dialect.thousands not in THOUSANDS:
+        return "The thousands sign is a comma, a point, a blank, an apostrophe, or there is none."
+    if dialect.thousands == dialect.decimal:
+        return "The decimal sign and the thousands sign have to differ from each other."
+    if dialect.date_order not in DATE_ORDERS:
+        return "The order of dates is day-month-year, month-day-year, year-month-day, or only ISO 8601."
+    return None
+
+
+def parse_records(buffer: bytes, split: Split, indices: Iterable[int], layout: Layout) -> list[list[str]]:
     """The fields of some records of a split buffer."""
     starts, ends = split.starts, split.ends
-    records = (buffer[starts[i] : ends[i]].decode() for i in indices)
-    return list(csv.reader(records, delimiter=delimiter, quotechar=quotechar, doublequote=True, strict=False))
+    records = (buffer[starts[i] : ends[i]].decode("utf-8", "replace") for i in indices)
+    if layout.escapechar:
+        return [_unescaped_fields(record, layout) for record in records]
+    if not layout.quotechar:
+        return [record.split(layout.delimiter) for record in records]
+    return list(
+        csv.reader(records, delimiter=layout.delimiter, quotechar=layout.quotechar, doublequote=True, strict=False)
+    )
+
+
+def _unescaped_fields(record: str, layout: Layout) -> list[str]:
+    """The fields of a record in which an escape character takes the meaning from the sign behind it.
+
+    It is dropped before a sign that has one (delimiter, quote, line end, itself); elsewhere it is content, so that
+    ``C:\\temp`` and ``\\N`` stay what they are.
+    """
+    pattern, escaped = _escaped_field(layout)
+    values: list[str] = []
+    at = 0
+    while True:
+        match = pattern.match(record, at)
+        assert match is not None
+        quoted, tail, plain = match.groups()
+        if plain is None:
+            quoted = quoted.replace(layout.quotechar * 2, layout.quotechar) if layout.quotechar else quoted
+            plain = quoted + tail
+        values.append(escaped.sub(r"\1", plain))
+        at = match.end() + 1
+        if match.end() == len(record):
+            return values
+
+
+@cache
+def _escaped_field(layout: Layout) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    delimiter, escape = re.escape(layout.delimiter), re.escape(layout.escapechar)
+    q = re.escape(layout.quotechar)
+    plain = rf"(?:[^{delimiter}{escape}]++|{escape}[\s\S]|{escape}\Z)*+"
+    quoted = rf"{q}((?:[^{q}{escape}]++|{escape}[\s\S]|{q}{q})*+){q}({plain})" if q else "(?!)()()"
+    return re.compile(rf"{quoted}|({plain})"), re.compile(rf"{escape}([{delimiter}{q}{escape}\r\n])")
 
 
 def header_names(fields: Sequence[str]) -> tuple[str, ...]:
@@ -117,135 +208,3 @@ def header_names(fields: Sequence[str]) -> tuple[str, ...]:
 
 def numbered_names(count: int) -> tuple[str, ...]:
     return tuple(f"column_{number}" for number in range(1, count + 1))
-
-
-def _quotechar(text: bytes) -> str:
-    """The apostrophe only where it frames fields all over the file and the double quote begins none."""
-    if b"'" not in text or (b'"' in text and _DOUBLE_QUOTED.search(text)):
-        return '"'
-    lines = max(1, line_ends(text, len(text)))
-    return "'" if len(_SINGLE_QUOTED.findall(text)) >= max(2, lines // 2) else '"'
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """How a delimiter cuts the records: fields of the first one, the share of records with as many, the mode."""
-
-    delimiter: str
-    width: int
-    share: float
-    mode: int
-    mode_share: float
-    records: int
-
-
-def _delimiter(text: bytes, quotechar: str, *, complete: bool) -> str:
-    found = [delimiter for delimiter in _DELIMITERS if delimiter.encode() in text]
-    fits = [_fit(text, delimiter, quotechar, complete=complete) for delimiter in found]
-    absent = [delimiter for delimiter in _DELIMITERS if delimiter not in found]
-    if absent:  # all that do not occur cut alike
-        alike = _fit(text, absent[0], quotechar, complete=complete)
-        fits += [replace(alike, delimiter=delimiter) for delimiter in absent]
-    fits.sort(key=lambda fit: _DELIMITERS.index(fit.delimiter))
-    wide = [fit for fit in fits if fit.width > 1 and fit.share >= _ENOUGH_ALIKE]
-    best = max(wide, key=lambda fit: (round(fit.share, 2), fit.width), default=None)
-    if best and best.delimiter == "," and len(wide) > 1:
-        best = _unless_decimal_commas(text, wide, quotechar)
-    if best and (best.records > 1 or not _is_prose(text)):
-        return best.delimiter
-    if _is_prose(text):
-        raise InvalidTable("This file is a text, not a table: its lines do not share a delimiter and columns.")
-    titled = max(fits, key=lambda fit: (fit.mode > fit.width) * fit.mode_share)
-    if titled.mode > titled.width and titled.mode_share >= _CLEARLY_ALIKE and not _is_number_column(text):
-        fields = "1 field" if titled.width == 1 else f"{titled.width} fields"
-        raise InvalidTable(
-            f"The first line has {fields}, but most of the lines after it have {titled.mode}.",
-            hint="Remove what stands above the header row, or complete it, and upload the file again.",
-        )
-    wide = [fit for fit in fits if fit.width > 1]
-    if wide and max(fit.share for fit in wide) > 0.1:
-        return max(wide, key=lambda fit: (fit.share, fit.width)).delimiter  # ragged, as reading will say
-    # One column: its delimiter is whichever does not occur in it, the comma where possible.
-    return max(reversed(fits), key=lambda fit: fit.share if fit.width == 1 else 0.0).delimiter
-
-
-def _fit(text: bytes, delimiter: str, quotechar: str, *, complete: bool) -> _Fit:
-    split = split_records(text, delimiter=delimiter, quotechar=quotechar, final=complete)
-    counts = split.fields
-    if not len(counts):
-        return _Fit(delimiter, split.rest_fields, 1.0, split.rest_fields, 1.0, 1)
-    width = int(counts[0])
-    after = counts[1:] if len(counts) > 1 else counts
-    values, times = np.unique(after, return_counts=True)
-    mode = int(values[times.argmax()])
-    share = float((after == width).mean())
-    return _Fit(delimiter, width, share, mode, float(times.max() / len(after)), len(counts))
-
-
-def _unless_decimal_commas(text: bytes, wide: Sequence[_Fit], quotechar: str) -> _Fit:
-    """The comma, unless another delimiter fits and leaves commas only between digits."""
-    comma = next(fit for fit in wide if fit.delimiter == ",")
-    for other in wide:
-        if other is comma or other.share < comma.share - 0.05:
-            continue
-        split = split_records(text, delimiter=other.delimiter, quotechar=quotechar, final=False)
-        rows = parse_records(text, split, range(min(len(split.starts), _HEADER_ROWS)), other.delimiter, quotechar)
-        if all(_DECIMAL_COMMA.fullmatch(value) for row in rows for value in row):
-            return other
-    return comma
-
-
-def _lines(text: bytes) -> list[str]:
-    lines = text[:65536].decode(errors="ignore").splitlines()[:_HEADER_ROWS]
-    return [line for line in lines if line.strip()]
-
-
-def _is_prose(text: bytes) -> bool:
-    """A first line that reads as a sentence, and lines of several words after it."""
-    lines = _lines(text)
-    words = lines[0].split()
-    sentence = len(words) >= 6 or (len(words) >= 3 and words[-1][-1] in ".!?:,")
-    others = sorted(len(line.split()) for line in lines[1:])
-    return sentence and (not others or others[len(others) // 2] >= 4)
-
-
-def _is_number_column(text: bytes) -> bool:
-    """One column of numbers with decimal commas."""
-    return all(re.fullmatch(r"\s*[+-]?[0-9]*,?[0-9]+\s*", line) for line in _lines(text)[1:])
-
-
-def _has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names the columns: by the kinds of its values against the kinds below them.
-
-    A name over a column of numbers or dates speaks for a header, a number over numbers against it. A row of
-    years (1990, 1991, …) is a header of its own kind. Where everything is text, a first row whose values occur
-    again in their columns is data; otherwise it is a header, as nearly every file has one.
-    """
-    first = [value.strip(BLANKS) for value in rows[0]]
-    body = [row for row in rows[1:] if len(row) == len(first)]
-    if any(is_missing(value) for value in first[1:]) and not body:
-        return True
-    for_header = against = repeated = 0
-    years: list[int] = []
-    for index, value in enumerate(first):
-        below = {cell for row in body if not is_missing(cell := row[index].strip(BLANKS))}
-        typed = bool(below) and all(_is_typed(cell) for cell in below)
-        if is_missing(value):
-            continue
-        if _is_typed(value):
-            against += typed or not below
-            if re.fullmatch(r"1[89][0-9]{2}|20[0-9]{2}", value):
-                years.append(int(value))
-        else:
-            for_header += typed
-            repeated += value in below
-    if len(years) >= 2 and len(years) == against and years == sorted(set(years)):
-        return True
-    if against or for_header:
-        return for_header > 0 and for_header >= against
-    named = sum(not is_missing(value) for value in first)
-    return named == 0 or repeated < max(1, named / 2)
-
-
-def _is_typed(value: str) -> bool:
-    return is_numeric(value) or ("," in value and is_numeric(value.replace(",", ".", 1))) or is_date(value)

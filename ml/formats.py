@@ -28,6 +28,12 @@ _MAGIC: tuple[tuple[bytes, str, str | None], ...] = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK_HINT),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK_HINT),
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK_HINT),
+    (b"\x04\x22\x4d\x18", "an LZ4 archive", _UNPACK_HINT),
+    (b"\x1f\x9d", "a compressed file (.Z)", _UNPACK_HINT),
+    (b"FEA1", "a Feather file", _EXPORT_HINT),
+    (b"$FL2@(#)", "an SPSS file", _EXPORT_HINT),
+    (b"<stata_dta>", "a Stata file", _EXPORT_HINT),
+    (b"RDX3\n", "an R data file", _EXPORT_HINT),
     (b"\x7fELF", "a program", None),
     (b"MZ\x90\0", "a program", None),
     (b"RIFF", "a sound, picture or video file", None),
@@ -35,7 +41,11 @@ _MAGIC: tuple[tuple[bytes, str, str | None], ...] = (
     (b"OggS", "a sound or video file", None),
 )
 # Magic numbers that are also plausible beginnings of a text need a byte that no text has.
-_TEXT_LIKE = (b"ORC", b"BZh", b"RIFF", b"ID3", b"PAR1", b"OggS", b"Obj\x01")
+_TEXT_LIKE = (b"ORC", b"BZh", b"RIFF", b"ID3", b"PAR1", b"OggS", b"Obj\x01", b"FEA1")
+# A tar archive says so in the header of its first file; a locked workbook in the directory of its Office container.
+_TAR, _TAR_AT = b"ustar", 257
+_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LOCKED = "EncryptedPackage".encode("utf-16-le")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MARKUP = re.compile(rb"\s*(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE)
 _XML = re.compile(rb"\s*<\?xml\s")
@@ -47,8 +57,15 @@ def refuse_other_formats(head: bytes) -> None:
     """Raise InvalidTable when the bytes are of a known kind of file that is no delimited text."""
     if head.startswith(_ZIP):
         raise _zip(head)
+    if head.startswith(_OFFICE) and _LOCKED in head:
+        raise InvalidTable(
+            "This workbook is protected with a password.",
+            hint="Open it in the spreadsheet program, save the sheet as CSV and upload that.",
+        )
+    if head[_TAR_AT:].startswith(_TAR):
+        raise InvalidTable("This file is a tar archive, not a CSV table.", hint=_UNPACK_HINT)
     for magic, what, hint in _MAGIC:
-        if head.startswith(magic) and (magic not in _TEXT_LIKE or _CONTROL.search(head[:4096])):
+        if head.startswith(magic) and (magic not in _TEXT_LIKE or has_control_bytes(head)):
             raise InvalidTable(f"This file is {what}, not a CSV table.", hint=hint)
     text = head[:4096].removeprefix(b"\xef\xbb\xbf")
     if _MARKUP.match(text):
@@ -60,6 +77,11 @@ def refuse_other_formats(head: bytes) -> None:
         raise InvalidTable("This file is XML, not a CSV table.", hint=_EXPORT_HINT)
     if _JSON.match(text):
         raise InvalidTable("This file is JSON, not a CSV table.", hint=_EXPORT_HINT)
+
+
+def has_control_bytes(head: bytes) -> bool:
+    """Whether the first bytes hold one that no text has."""
+    return _CONTROL.search(head[:4096]) is not None
 
 
 def _zip(head: bytes) -> InvalidTable:

@@ -3,64 +3,84 @@
 Everything here works on UTF-8, where delimiter, quote and line ends are single ASCII bytes; other encodings are
 converted first. The rules of quoting are those of Python's ``csv`` module: a quote opens a quoted field only at
 its beginning, is doubled to stand for itself, and is an ordinary character anywhere else. Line ends are LF, CRLF
-and CR, in any mix; inside quotes they are content. A line of blanks only is not a record.
+and CR, in any mix; inside quotes they are content. A line of blanks only is not a record, nor is one that begins
+with the comment sign. Behind an escape character every character is content, a line end too.
+
+One rule is stricter than the ``csv`` module's: a quoted field that goes over several lines has to end where a field
+ends, or else its quote was never closed. ``1,"Smith`` above ``2,"Jones"`` is one bad line and a good one, not one
+row that has swallowed the other.
 """
 
-import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smartml.errors import InvalidTable
-
 LF, CR, SPACE, TAB = 0x0A, 0x0D, 0x20, 0x09
-BATCH_BYTES = 1 << 20
 # A record longer than this is an unclosed quote, not data; it bounds memory.
 MAX_RECORD_BYTES = 4 << 20
 
 Positions = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+_NONE: Positions = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The signs that lay out records: ASCII characters, of which ``comment`` may have several; "" for none."""
+
+    delimiter: str
+    quotechar: str = '"'
+    escapechar: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The complete records of a buffer that starts at the start of a record, blank lines left out.
+    """The complete records of a buffer that starts at the start of a record, blank and comment lines left out.
 
-    ``starts`` and ``ends`` frame each record without its line end; ``fields`` counts its fields. ``consumed`` is
-    where the incomplete rest begins, ``rest_fields`` the fields seen in it, ``rest_quoted`` whether it stops
-    inside quotes, ``lines`` the line ends in the consumed part. ``regular`` says that every quote in the buffer
-    stands where RFC 4180 wants it, ``has_quotes`` that there are any.
+    ``starts`` and ``ends`` frame each record without its line end; ``fields`` counts its fields; ``unclosed`` are
+    the indices of those with a quote that is not closed. ``consumed`` is where the incomplete rest begins,
+    ``rest_fields`` the fields seen in it, ``rest_quoted`` whether it stops inside quotes, ``lines`` the line ends
+    in the consumed part. ``regular`` says that every quote in the buffer stands where RFC 4180 wants it and nothing
+    is escaped, ``has_quotes`` that there are any. ``blank`` and ``comments`` count the lines that are left out.
     """
 
     starts: Positions
     ends: Positions
     fields: Positions
+    unclosed: Positions
     consumed: int
     rest_fields: int
     rest_quoted: bool
     lines: int
     regular: bool
     has_quotes: bool
+    blank: int
+    comments: int
 
 
-def split_records(buffer: bytes, *, delimiter: str, quotechar: str, final: bool) -> Split:
+def split_records(buffer: bytes, layout: Layout, *, final: bool) -> Split:
     """Split a buffer; with ``final`` the rest is a record too unless it stops inside quotes."""
-    delim, quote = ord(delimiter), ord(quotechar)
+    delim = ord(layout.delimiter)
     data = np.frombuffer(buffer, dtype=np.uint8)
-    has_cr, has_quote = b"\r" in buffer, quotechar.encode() in buffer
+    has_cr = b"\r" in buffer
+    has_quote = bool(layout.quotechar) and layout.quotechar.encode() in buffer
+    has_escape = bool(layout.escapechar) and layout.escapechar.encode() in buffer
+    has_comment = bool(layout.comment) and _has_comment(buffer, layout.comment.encode())
     mask = (data == delim) | (data == LF)
     if has_cr:
         mask |= data == CR
     if has_quote:
-        mask |= data == quote
+        mask |= data == ord(layout.quotechar)
     at = np.flatnonzero(mask)
     kind = data[at]
-    quoted, regular = False, True
-    if has_quote:
-        outside, quoted, regular = _outside_quotes(data, at, kind, delim=delim, quote=quote)
+    quoted, regular, broken = False, True, _NONE
+    if has_quote or has_escape:
+        plain = not has_escape and not has_comment
+        outside, quoted, regular, broken = _structure(buffer, data, at, kind, layout, may_be_plain=plain)
         at, kind = at[outside], kind[outside]
     width = np.ones(len(at), dtype=np.int64)
     if has_cr and len(at):
@@ -77,11 +97,16 @@ def split_records(buffer: bytes, *, delimiter: str, quotechar: str, final: bool)
     if final and consumed < len(buffer) and not quoted:
         starts, ends = np.append(starts, consumed), np.append(ends, len(buffer))
         fields, consumed, rest_fields = np.append(fields, rest_fields), len(buffer), 0
-    lines = line_ends(buffer, consumed) if has_quote else len(last)
-    keep = _not_blank(buffer, data, starts, ends, fields)
+    lines = line_ends(buffer, consumed) if has_quote or has_escape else len(last)
+    keep, blank, comments = _kept(buffer, data, starts, ends, fields, layout.comment if has_comment else "")
     if keep is not None:
         starts, ends, fields = starts[keep], ends[keep], fields[keep]
-    return Split(starts, ends, fields, consumed, rest_fields, quoted, lines, regular, has_quote)
+    unclosed = _NONE
+    if len(broken):
+        unclosed = np.unique(np.searchsorted(starts, broken[broken < consumed], side="right") - 1)
+    return Split(
+        starts, ends, fields, unclosed, consumed, rest_fields, quoted, lines, regular, has_quote, blank, comments
+    )
 
 
 def line_ends(buffer: bytes, stop: int) -> int:
@@ -90,6 +115,29 @@ def line_ends(buffer: bytes, stop: int) -> int:
     if b"\r" in buffer:
         ends += buffer.count(b"\r", 0, stop) - buffer.count(b"\r\n", 0, stop)
     return ends
+
+
+def lines_before(buffer: bytes, positions: Positions) -> Positions:
+    """The same for many positions, none of them between a CR and its LF."""
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    ends = data == LF
+    if b"\r" in buffer:
+        lone = data == CR
+        lone[:-1] &= ~ends[1:]
+        ends |= lone
+    return np.searchsorted(np.flatnonzero(ends), positions, side="left")
+
+
+def unclosed_from(buffer: bytes, layout: Layout) -> int:
+    """Where the quote stands inside which the buffer stops."""
+    last = -1
+    for match in _tokens(layout).finditer(b"\n" + buffer):
+        last = match.start()  # the line end put in front shifts the delimiter ahead of the quote to the quote
+    return last
+
+
+def _has_comment(buffer: bytes, comment: bytes) -> bool:
+    return buffer.startswith(comment) or b"\n" + comment in buffer or b"\r" + comment in buffer
 
 
 def _join_crlf(
@@ -102,180 +150,123 @@ def _join_crlf(
     return at[keep], kind[keep], width[keep]
 
 
-def _outside_quotes(
-    data: NDArray[np.uint8], at: Positions, kind: NDArray[np.uint8], *, delim: int, quote: int
-) -> tuple[NDArray[np.bool_], bool, bool]:
-    """Which delimiters and line ends are structure; whether the buffer stops inside quotes; whether it is regular.
+def _structure(
+    buffer: bytes,
+    data: NDArray[np.uint8],
+    at: Positions,
+    kind: NDArray[np.uint8],
+    layout: Layout,
+    *,
+    may_be_plain: bool,
+) -> tuple[Mask, bool, bool, Positions]:
+    """Which delimiters and line ends are structure; whether the buffer stops inside quotes; whether it is regular;
+    where quotes stand that are not closed.
 
     When every opening quote follows a delimiter, a line end or a closing quote (a doubled quote) and every closing
     one is followed by the like, the parity of quotes so far tells inside from outside; this is checked, and only
-    a buffer that fails is read field by field.
+    a buffer that fails is read field by field, and one with escapes or comments.
     """
-    is_quote = kind == quote
-    quotes = at[is_quote]
-    opening, closing = quotes[::2], quotes[1::2]
-    before = data[np.maximum(opening - 1, 0)]
-    good = (before == delim) | (before == LF) | (before == CR) | (before == quote) | (opening == 0)
-    after = data[np.minimum(closing + 1, len(data) - 1)]
-    good_end = (after == delim) | (after == LF) | (after == CR) | (after == quote) | (closing == len(data) - 1)
-    if good.all() and good_end.all():
-        inside = np.cumsum(is_quote, dtype=np.uint8) & 1  # wraps at 256, an even number: parity survives
-        return (inside == 0) & ~is_quote, bool(len(quotes) & 1), True
-    return (*_outside_quoted_fields(data.tobytes(), at, is_quote, delim=delim, quote=quote), False)
+    delim, quote = ord(layout.delimiter), ord(layout.quotechar or "\0")
+    is_quote = kind == quote if layout.quotechar else np.zeros(len(kind), dtype=np.bool_)
+    if may_be_plain:
+        quotes = at[is_quote]
+        opening, closing = quotes[::2], quotes[1::2]
+        before = data[np.maximum(opening - 1, 0)]
+        good = (before == delim) | (before == LF) | (before == CR) | (before == quote) | (opening == 0)
+        after = data[np.minimum(closing + 1, len(data) - 1)]
+        good_end = (after == delim) | (after == LF) | (after == CR) | (after == quote) | (closing == len(data) - 1)
+        if good.all() and good_end.all():
+            inside = np.cumsum(is_quote, dtype=np.uint8) & 1  # wraps at 256, an even number: parity survives
+            return (inside == 0) & ~is_quote, bool(len(quotes) & 1), True, _NONE
+    return _structure_by_tokens(buffer, at, is_quote, layout)
 
 
-def _outside_quoted_fields(
-    buffer: bytes, at: Positions, is_quote: NDArray[np.bool_], *, delim: int, quote: int
-) -> tuple[NDArray[np.bool_], bool]:
-    """The same for quotes anywhere, at a fifth of the speed: quoted fields are found one after the other.
+def _structure_by_tokens(
+    buffer: bytes, at: Positions, is_quote: Mask, layout: Layout
+) -> tuple[Mask, bool, bool, Positions]:
+    """The same at a fifth of the speed: quoted fields, comments and escapes are found one after the other.
 
     Outside them every delimiter and line end is structure, so the next quoted field is the next quote after one;
     a quote elsewhere, as in ``5" pipe``, is a character.
     """
-    fields = [match.span() for match in _quoted_field(delim, quote).finditer(b"\n" + buffer)]
-    if not fields:
-        return ~is_quote, False
-    # The match begins at the delimiter; the line end put in front shifts it to the quote in the buffer.
-    spans = np.array(fields, dtype=np.int64)
+    tokens, broken, quoted = [], [], False
+    for match in _tokens(layout).finditer(b"\n" + buffer):
+        tokens.append(match.span())
+        if match.lastgroup == "broken":
+            broken.append(match.start())
+        quoted = match.lastgroup == "rest"
+    if not tokens:
+        return ~is_quote, False, False, _NONE
+    # A token begins at the sign ahead of it, which the line end put in front has shifted by one.
+    spans = np.array(tokens, dtype=np.int64)
     begin, stop = spans[:, 0], spans[:, 1] - 1
     which = np.searchsorted(begin, at, side="right") - 1
     inside = (which >= 0) & (at < stop[which])
-    opened_last = buffer[int(begin[-1]) : int(stop[-1])]
-    quoted = int(stop[-1]) == len(buffer) and opened_last.count(bytes([quote])) % 2 == 1
-    return ~inside & ~is_quote, quoted
+    return ~inside & ~is_quote, quoted, False, np.array(broken, dtype=np.int64)
 
 
 @cache
-def _quoted_field(delim: int, quote: int) -> re.Pattern[bytes]:
-    delimiter, q = re.escape(bytes([delim])), re.escape(bytes([quote]))
-    # Possessive, so that the end of a doubled quote is never taken for a closing one.
-    return re.compile(
-        rb"[\r\n" + delimiter + rb"]" + q + rb"(?:[^" + q + rb"]++|" + q + q + rb")*+(?:" + q + rb"|\Z)"
-    )
+def _tokens(layout: Layout) -> re.Pattern[bytes]:
+    """What begins at a delimiter or line end (a quoted field, a comment) or at an escape character.
+
+    The group tells how a quoted field ends: ``rest`` with the buffer, ``broken`` not where a field ends, so that
+    nothing behind its quote can be trusted until the line ends.
+    """
+    delimiter = re.escape(layout.delimiter.encode())
+    before = rb"[\r\n" + delimiter + rb"]"
+    escape = re.escape(layout.escapechar.encode())
+    kinds = []
+    if escape:
+        # Shifted like the others: what is escaped is content, and so is nothing else.
+        kinds.append(escape + rb"(?:\r\n|[\s\S])")
+    if layout.comment:
+        kinds.append(rb"[\r\n]" + re.escape(layout.comment.encode()) + rb"[^\r\n]*+")
+    if layout.quotechar:
+        q = re.escape(layout.quotechar.encode())
+        escaped = rb"|" + escape + rb"[\s\S]" if escape else rb""
+        rest = (escape + rb"?" if escape else rb"") + rb"(?P<rest>\Z)"
+        # Possessive, so that the end of a doubled quote is never taken for a closing one.
+        body = rb"(?:[^" + q + escape + rb"]++|" + q + q + escaped + rb")*+"
+        line = rb"(?:[^" + q + escape + rb"\r\n]++|" + q + q + escaped + rb")*+"
+        kinds += [
+            before + q + body + rb"(?:" + q + rb"(?=" + before + rb"|\Z)|" + rest + rb")",
+            before + q + line + q,
+            before + q + rb"(?P<broken>)[^\r\n]*+",
+        ]
+    return re.compile(rb"|".join(kinds))
 
 
-def _not_blank(
+def _kept(
+    buffer: bytes, data: NDArray[np.uint8], starts: Positions, ends: Positions, fields: Positions, comment: str
+) -> tuple[Mask | None, int, int]:
+    """A mask without blank lines and comments, or None when there are none; and how many of each there are."""
+    comments: list[int] = []
+    if comment and len(starts):
+        sign = comment.encode()
+        first = data[np.minimum(starts, len(data) - 1)]
+        for index in np.flatnonzero((first == sign[0]) & (ends > starts)).tolist():
+            if buffer.startswith(sign, int(starts[index])):
+                comments.append(index)
+    blank = _blank(buffer, data, starts, ends, fields)
+    if not blank and not comments:
+        return None, 0, 0
+    keep = np.ones(len(fields), dtype=np.bool_)
+    keep[blank] = False
+    keep[comments] = False
+    return keep, len(blank), len(comments)
+
+
+def _blank(
     buffer: bytes, data: NDArray[np.uint8], starts: Positions, ends: Positions, fields: Positions
-) -> NDArray[np.bool_] | None:
-    """A mask without the blank lines, or None when there are none."""
+) -> list[int]:
     alone = np.flatnonzero(fields == 1)
     if not len(alone):
-        return None
+        return []
     begin, stop = starts[alone], ends[alone]
     empty = begin == stop
     first = data[np.minimum(begin, len(data) - 1)]
-    blank = alone[empty].tolist()
+    blank: list[int] = alone[empty].tolist()
     for index in alone[~empty & ((first == SPACE) | (first == TAB))].tolist():
         if not buffer[starts[index] : ends[index]].strip(b" \t"):
             blank.append(index)
-    if not blank:
-        return None
-    keep = np.ones(len(fields), dtype=np.bool_)
-    keep[blank] = False
-    return keep
-
-
-class UndecodableBytes(Exception):
-    """Bytes that are no text in the stream's encoding; ``before`` is the good UTF-8 text ahead of them."""
-
-    def __init__(self, before: bytes, encoding: str) -> None:
-        super().__init__(encoding)
-        self.before = before
-        self.encoding = encoding
-
-
-class Transcoder:
-    """Any encoding to UTF-8, chunk by chunk; a byte order mark is dropped."""
-
-    def __init__(self, encoding: str) -> None:
-        self.encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-        self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
-        self._begun = False
-        self._clean = True  # the decoder holds no part of a character
-
-    def convert(self, data: bytes, *, final: bool = False) -> bytes:
-        if self._is_utf8 and self._begun and self._clean and data.isascii():
-            return data
-        try:
-            text = self._decoder.decode(data, final)
-        except UnicodeDecodeError as error:
-            good = error.object[: error.start].decode(self.encoding, "ignore")
-            raise UndecodableBytes(good.encode(), self.encoding) from error
-        self._clean = not self._decoder.getstate()[0]
-        if not self._begun and text:
-            self._begun = True
-            return text.removeprefix("\ufeff").encode()
-        # What the decoder holds back of a UTF-8 character belongs to the next chunk, so the text is encoded anew.
-        return text.encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some complete records: the buffer they are in, where, and the number of the buffer's first line."""
-
-    buffer: bytes
-    split: Split
-    first_line: int
-
-    def line_of(self, index: int) -> int:
-        """The physical line, counted from 1, on which a record begins."""
-        return self.first_line + line_ends(self.buffer, int(self.split.starts[index]))
-
-
-class RecordStream:
-    """Chunks of UTF-8 bytes in, batches of whole records out; holds one batch and one unfinished record."""
-
-    def __init__(self, *, delimiter: str, quotechar: str) -> None:
-        self._delimiter = delimiter
-        self._quotechar = quotechar
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._due = BATCH_BYTES
-        self.line = 1
-        self.rest_fields = 0
-
-    def feed(self, data: bytes) -> Iterator[Batch]:
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size >= self._due:
-            yield self._cut(final=False)
-
-    def finish(self) -> Iterator[Batch]:
-        yield self._cut(final=True)
-
-    def pending(self) -> bytes:
-        """The bytes after the last batch."""
-        return b"".join(self._parts)
-
-    def _cut(self, *, final: bool) -> Batch:
-        buffer = b"".join(self._parts)
-        nul = buffer.find(b"\0")
-        if nul >= 0:
-            raise InvalidTable(
-                f"The file has a NUL byte on line {self.line + line_ends(buffer, nul)}, so it is not a text file."
-            )
-        split = split_records(buffer, delimiter=self._delimiter, quotechar=self._quotechar, final=final)
-        batch = Batch(buffer, split, self.line)
-        rest = buffer[split.consumed :]
-        self._parts, self._size = [rest] if rest else [], len(rest)
-        self._due = len(rest) + BATCH_BYTES
-        self.line += split.lines
-        self.rest_fields = split.rest_fields if rest else 0
-        if len(rest) > MAX_RECORD_BYTES or (final and rest):
-            raise self._unfinished(quoted=split.rest_quoted, final=final)
-        return batch
-
-    def _unfinished(self, *, quoted: bool, final: bool) -> InvalidTable:
-        if quoted and final:
-            return InvalidTable(
-                f"A quote ({self._quotechar}) that is opened in the row on line {self.line} is never closed.",
-                hint="Close or remove that quote and upload the file again.",
-            )
-        if quoted:
-            return InvalidTable(
-                f"The row that begins on line {self.line} is longer than {MAX_RECORD_BYTES >> 20} MB; "
-                f"probably a quote ({self._quotechar}) in it is never closed.",
-                hint="Close or remove that quote and upload the file again.",
-            )
-        return InvalidTable(f"Line {self.line} is longer than {MAX_RECORD_BYTES >> 20} MB.")
+    return blank

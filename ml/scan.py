@@ -8,12 +8,28 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.column_types import BLANKS, BOOLEAN_PAIRS, DATE_PATTERN, LONGEST_MISSING, MISSING, NUMERIC_PATTERN
+from ml.column_types import BLANKS, BOOLEAN_PAIRS, MISSING, SOFT_MISSING
 from ml.records import MAX_RECORD_BYTES
+from ml.value_formats import date_sql, has_fraction_sql, integer_sql, number_sql
+from ml.value_formats import literal as quoted
 from smartml.errors import InvalidTable, ServiceUnavailable, trace_without_values
 
 if TYPE_CHECKING:
     import duckdb
+
+__all__ = [
+    "Table",
+    "date_sql",
+    "has_fraction_sql",
+    "integer_sql",
+    "is_boolean_sql",
+    "is_one_word_sql",
+    "is_soft_missing_sql",
+    "number_sql",
+    "open_table",
+    "quoted",
+    "read_head",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +38,7 @@ MEMORY_LIMIT = "160MB"
 THREADS = 2
 # Quoting makes of a record of other delimiters, such as ";,;,", at most three times as much.
 _LONGEST_LINE = 3 * MAX_RECORD_BYTES + (1 << 20)
+_BUFFER = 4 << 20
 _HEAD_BYTES = 256 << 10
 _HEAD_ROWS = 10_000
 
@@ -47,6 +64,11 @@ class Table:
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> "duckdb.DuckDBPyConnection":
+        """For queries of another shape, on the view ``raw``: all text, as it is in the file."""
+        return self._connection
+
     def select(
         self, what: str, columns: Iterable[int], *, then: str = "", casts: Sequence[str] = ()
     ) -> "duckdb.DuckDBPyConnection":
@@ -60,10 +82,10 @@ class Table:
         return self._connection.execute(f"SELECT {what} FROM {source} {then}")  # noqa: S608
 
     def count_distinct(self, label: str, column: int) -> int:
-        """How many values ``label`` has where ``column`` is not missing: exact, within the memory limit."""
+        """How many values ``label``, made of ``column``, has besides NULL: exact, within the memory limit."""
         # Grouping goes to disk; count(DISTINCT) would keep every value in memory.
-        grouped = f"(SELECT {label} FROM {_cleaned([column])} WHERE c{column} IS NOT NULL GROUP BY 1)"  # noqa: S608
-        [(count,)] = self._connection.execute(f"SELECT count(*) FROM {grouped}").fetchall()  # noqa: S608
+        grouped = f"(SELECT {label} AS label FROM {_cleaned([column])} GROUP BY 1)"  # noqa: S608
+        [(count,)] = self._connection.execute(f"SELECT count(label) FROM {grouped}").fetchall()  # noqa: S608
         return int(count)
 
 
@@ -75,8 +97,13 @@ def _cleaned(columns: Iterable[int]) -> str:
 
 
 @contextmanager
-def open_table(path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT) -> Iterator[Table]:
-    """The file, read anew by every query, within the memory limit."""
+def open_table(
+    path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT, longest: int | None = None
+) -> Iterator[Table]:
+    """The file, read anew by every query, within the memory limit.
+
+    :param longest: no record is longer than that, where this is known: buffers need not be as large then.
+    """
     import duckdb
 
     settings: dict[str, Any] = {
@@ -89,7 +116,7 @@ def open_table(path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT) -> I
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        yield _opened(connection, path, width)
+        yield _opened(connection, path, width, longest or _LONGEST_LINE)
     except duckdb.OutOfMemoryException:
         raise ServiceUnavailable(
             "There was not enough memory to look at the whole file.", hint="Try again when less is going on."
@@ -104,20 +131,15 @@ def open_table(path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT) -> I
         connection.close()
 
 
-def _opened(connection: "duckdb.DuckDBPyConnection", path: Path, width: int) -> Table:
+def _opened(connection: "duckdb.DuckDBPyConnection", path: Path, width: int, longest: int) -> Table:
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
     connection.execute(
         f"CREATE VIEW raw AS SELECT * FROM read_csv({quoted(str(path))}, auto_detect = false, "  # noqa: S608
         f"header = false, skip = 1, columns = {{{columns}}}, delim = ',', quote = '\"', escape = '\"', "
-        f"new_line = '\\n', nullstr = '', max_line_size = {_LONGEST_LINE}, buffer_size = {_LONGEST_LINE}, "
+        f"new_line = '\\n', nullstr = '', max_line_size = {longest}, buffer_size = {max(longest, _BUFFER)}, "
         "strict_mode = true)"
     )
     return Table(connection)
-
-
-def quoted(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 _BLANKS_SQL = "concat(' ', chr(9), chr(13), chr(10))"
@@ -133,33 +155,24 @@ def _trimmed(column: str) -> str:
 def _without_missing(column: str) -> str:
     # Most values are excused by their first letter or their length. Short lists, as DuckDB makes a join of a long
     # one, which costs megabytes for each column.
-    words = [", ".join(map(quoted, MISSING[start : start + 4])) for start in range(0, len(MISSING), 4)]
-    missing = " OR ".join(f"lower({column}) IN ({some})" for some in words)
+    late = [word for word in MISSING if word >= _LETTERS_FROM]
+    early = [word for word in MISSING if word < _LETTERS_FROM]
     return (
-        f"CASE WHEN {column} >= '0' AND {column} < ':' THEN {column} WHEN strlen({column}) > {LONGEST_MISSING} "
-        f"THEN {column} WHEN {missing} THEN NULL ELSE {column} END"
+        f"CASE WHEN {column} >= '0' AND {column} < ':' THEN {column} "
+        f"WHEN {column} >= '{_LETTERS_FROM}' THEN CASE WHEN strlen({column}) > {max(map(len, late))} THEN {column} "
+        f"WHEN {_is_any(column, late)} THEN NULL ELSE {column} END "
+        f"WHEN strlen({column}) > {max(map(len, early))} THEN {column} "
+        f"WHEN {_is_any(column, early)} THEN NULL ELSE {column} END"
     )
 
 
-def number_sql(column: str) -> str:
-    """A trimmed value as a DOUBLE, NULL when it is no number; beyond the range of doubles it is infinite."""
-    # Casting is quicker than matching and tells nearly everything; what it lets pass besides (inf, 1_000, 007)
-    # has an underscore, or begins otherwise than with 1 to 9 or "0.", with or without a minus.
-    begins = " OR ".join(
-        f"({column} >= '{low}' AND {column} < '{high}')"
-        for low, high in (("1", ":"), ("0.", "0/"), ("-1", "-:"), ("-0.", "-0/"))
-    )
-    cast = f"TRY_CAST({column} AS DOUBLE)"
-    return (
-        f"CASE WHEN ({begins}) AND NOT contains({column}, '_') THEN {cast} "
-        f"WHEN regexp_full_match({column}, '{NUMERIC_PATTERN}') THEN {cast} END"
-    )
+# Letters, also capital ones, and few other signs sort from here on.
+_LETTERS_FROM = "="
 
 
-def integer_sql(column: str) -> str:
-    """A trimmed value that is a number as a BIGINT, NULL when it is not whole or does not fit."""
-    fraction = " OR ".join(f"contains({column}, '{letter}')" for letter in ".eE")
-    return f"CASE WHEN {fraction} THEN NULL ELSE TRY_CAST({column} AS BIGINT) END"
+def _is_any(column: str, words: Sequence[str]) -> str:
+    some = [", ".join(map(quoted, words[start : start + 4])) for start in range(0, len(words), 4)]
+    return " OR ".join(f"lower({column}) IN ({list_})" for list_ in some)
 
 
 def is_boolean_sql(column: str, pair: int) -> str:
@@ -167,12 +180,9 @@ def is_boolean_sql(column: str, pair: int) -> str:
     return f"(lower({column}) IN ({', '.join(map(quoted, BOOLEAN_PAIRS[pair]))}))"
 
 
-def date_sql(column: str) -> str:
-    """A trimmed value as a TIMESTAMP, NULL when it is no date; the time is as written, its offset is dropped."""
-    return (
-        f"CASE WHEN {column} LIKE '____-__-__%' AND {column} >= '0001' "
-        f"AND regexp_full_match({column}, '{DATE_PATTERN}') THEN TRY_CAST({column} AS TIMESTAMP) END"
-    )
+def is_soft_missing_sql(column: str) -> str:
+    """Whether a trimmed value is one of the words that are missing among numbers or dates."""
+    return f"({_is_any(column, SOFT_MISSING)})"
 
 
 def is_one_word_sql(column: str) -> str:

@@ -1,58 +1,62 @@
 """Reading tables from bytes: what an upload is, its first rows, and the clean copy that everything else reads.
 
-The original bytes are what is stored; a :class:`Dialect` is kept beside them. The same row filter serves the scan
-at upload (:class:`RecordScanner`), the first rows (:func:`preview`) and the clean copy (:func:`normalise`): a
-record fits when it has as many fields as the header.
+The original bytes are what is stored; a :class:`Dialect` is kept beside them. The same reading
+(:mod:`ml.reading`) serves the scan at upload (:class:`RecordScanner`), the first rows (:func:`preview`) and the
+clean copy (:func:`normalise`): a record is read when it has as many fields as the header and can be decoded,
+otherwise it is a :class:`BadRow`. Rows and bad rows add up to the records of the file, always.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ml.column_types import COLUMN_TYPES, ColumnType, decide_type, facts_of, is_missing
-from ml.dialects import (
-    SNIFF_BYTES,
-    Dialect,
-    decode_head,
-    header_names,
-    numbered_names,
-    parse_records,
-    sniff,
-    undecodable,
-)
-from ml.encodings import detect_encoding
-from ml.records import BATCH_BYTES, Batch, RecordStream, Transcoder, UndecodableBytes, split_records
+from ml.column_types import COLUMN_TYPES, ColumnType, decide_type, facts_of, is_missing, is_soft_missing
+from ml.date_watch import DateWatch
+from ml.dialects import ENCODINGS, Dialect
+from ml.formats import refuse_other_formats
+from ml.quarantine import BadReason, BadRow
+from ml.reading import Reader, Rows, as_csv
+from ml.sniffing import SNIFF_BYTES, Ambiguity, Detection, detect, sniff
 from smartml.errors import InvalidTable
 
 __all__ = [
     "COLUMN_TYPES",
+    "ENCODINGS",
     "SNIFF_BYTES",
+    "Ambiguity",
+    "BadReason",
+    "BadRow",
     "ColumnType",
+    "Detection",
     "Dialect",
     "Preview",
     "RecordScanner",
     "ScanResult",
+    "detect",
     "normalise",
     "preview",
     "sniff",
+    "table_fault",
 ]
 
 _BAD_LINES_KEPT = 20
 # The preview says the types of this many rows; more take longer to read than they tell.
 _TYPED_ROWS = 1000
-# Bytes after the first one beyond ASCII that are waited for before an encoding is judged.
-_EVIDENCE_BYTES = 4096
+_BAD_ROWS_SHOWN = 100
+# When more records than this share cannot be decoded, the encoding is wrong, not the records; alike for NUL bytes.
+_RARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What one pass over a file found. ``row_count`` and ``bad_row_count`` add up to its records but the header.
+    """What one pass over a file found.
 
+    ``records`` are ``row_count`` and ``bad_row_count``; header, blank lines, comments and preamble are none.
     ``first_bad_lines`` are physical line numbers, counted from 1, on which the first bad rows begin.
+    ``ambiguities`` are what the whole file left open.
     """
 
     dialect: Dialect
@@ -60,15 +64,23 @@ class ScanResult:
     row_count: int
     bad_row_count: int
     first_bad_lines: tuple[int, ...]
+    records: int = 0
+    comment_lines: int = 0
+    blank_lines: int = 0
+    ambiguities: tuple[Ambiguity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """The first rows that fit; None stands for a missing value. ``types`` hold for the first thousand rows."""
+    """The first rows that fit; None stands for a missing value. ``types`` hold for the first thousand rows.
+
+    ``bad`` are the first hundred records among the head that do not fit.
+    """
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
+    bad: tuple[BadRow, ...] = ()
 
 
 class RecordScanner:
@@ -77,14 +89,25 @@ class RecordScanner:
     ``feed`` raises InvalidTable as soon as the file is known to be no usable table; ``finish`` gives the result.
     """
 
-    def __init__(self, *, max_columns: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_columns: int,
+        dialect: Dialect | None = None,
+        on_bad: Callable[[BadRow], None] | None = None,
+    ) -> None:
+        """With ``dialect`` nothing is sniffed; ``on_bad`` is told of every record that is not read, in order."""
         self._max_columns = max_columns
+        self._given = dialect
+        self._on_bad = on_bad
         self._head: list[bytes] = []
         self._head_size = 0
-        self._reader: _Reader | None = None
+        self._reader: Reader | None = None
+        self._watch: DateWatch | None = None
+        self._ambiguities: tuple[Ambiguity, ...] = ()
         self._columns: tuple[str, ...] = ()
         self._rows = 0
-        self._bad = 0
+        self._bad: Counter[BadReason] = Counter()
         self._bad_lines: list[int] = []
 
     def feed(self, data: bytes) -> None:
@@ -96,42 +119,56 @@ class RecordScanner:
             data = self._begin(complete=False)
         self._read(data)
 
-    def finish(self) -> ScanResult:
+    def finish(self, *, check: bool = True) -> ScanResult:
+        """The result. ``check``: raise what :func:`table_fault` says of it, and whatever else speaks against this
+        dialect; otherwise that is for the caller, who may let the person choose another one."""
         if self._reader is None:
             self._read(self._begin(complete=True))
         assert self._reader is not None
         self._count(self._reader.finish())
-        self._check_counts()
+        fault = self._fault(self._reader.dialect)
+        if fault is not None and (check or self._is_hopeless):
+            raise fault
         return ScanResult(
-            dialect=self._reader.dialect,
+            dialect=self._watch.settled(self._reader.dialect) if self._watch else self._reader.dialect,
             columns=self._columns,
             row_count=self._rows,
-            bad_row_count=self._bad,
+            bad_row_count=self._bad.total(),
             first_bad_lines=tuple(self._bad_lines),
+            records=self._rows + self._bad.total(),
+            comment_lines=self._reader.comment_lines,
+            blank_lines=self._reader.blank_lines,
+            ambiguities=self._watch.remaining(self._ambiguities) if self._watch else self._ambiguities,
         )
 
     def _begin(self, *, complete: bool) -> bytes:
         head = b"".join(self._head)
         self._head.clear()
-        dialect = sniff(head[:SNIFF_BYTES], complete=complete)
-        self._reader = _Reader(dialect, undecided=dialect.encoding == "utf-8" and head.isascii())
+        if self._given is not None:
+            refuse_other_formats(head[:SNIFF_BYTES])
+            self._reader = Reader(self._given)
+            return head
+        found = detect(head[:SNIFF_BYTES], complete=complete)
+        self._ambiguities = found.ambiguities
+        self._watch = DateWatch(found.undecided_dates) if found.undecided_dates else None
+        self._reader = Reader(found.dialect, undecided=found.dialect.encoding == "utf-8" and head.isascii())
         return head
 
     def _read(self, data: bytes) -> None:
         assert self._reader is not None
         self._count(self._reader.feed(data))
 
-    def _count(self, batches: "Iterator[_Rows]") -> None:
+    def _count(self, batches: Iterator[Rows]) -> None:
         assert self._reader is not None
         for rows in batches:
             if rows.header is not None:
                 self._columns = rows.header
             fitting = int(np.count_nonzero(rows.fits))
             self._rows += fitting
-            self._bad += len(rows.fits) - fitting
-            if fitting < len(rows.fits) and len(self._bad_lines) < _BAD_LINES_KEPT:
-                for index in np.flatnonzero(~rows.fits)[: _BAD_LINES_KEPT - len(self._bad_lines)].tolist():
-                    self._bad_lines.append(rows.batch.line_of(rows.first + index))
+            if fitting < len(rows.fits):
+                self._note_bad(rows)
+            if self._watch and not self._watch.is_over:
+                self._watch.look(rows)
         width = len(self._columns) or self._reader.rest_fields
         if width > self._max_columns:
             count = f"{width:,}" if self._columns else f"at least {width:,}"
@@ -140,156 +177,122 @@ class RecordScanner:
                 hint="Leave out columns that are not needed and upload the file again.",
             )
 
-    def _check_counts(self) -> None:
-        if self._bad > self._rows:
-            lines = ", ".join(map(str, self._bad_lines[:5]))
-            raise InvalidTable(
-                f"{self._bad:,} of {self._rows + self._bad:,} rows do not have {len(self._columns):,} "
-                f"field{'s' * (len(self._columns) != 1)} like the header (the first on line {lines}), "
-                "so this does not look like one table."
-            )
-        if self._rows == 0:
-            raise InvalidTable("The file has a header row but no rows under it.")
+    def _note_bad(self, rows: Rows) -> None:
+        indices = np.flatnonzero(~rows.fits) + rows.first
+        self._bad.update(map(rows.reason_of, indices.tolist()))
+        missing = _BAD_LINES_KEPT - len(self._bad_lines)
+        if missing > 0:
+            self._bad_lines += rows.batch.lines_of(indices[:missing])
+        if self._on_bad is not None:
+            for bad in rows.bad_rows():
+                self._on_bad(bad)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether no other dialect would make a table of the file either."""
+        records = self._rows + self._bad.total()
+        return not self._columns or not self._bad or self._bad[BadReason.NUL_BYTE] > _RARE * records
+
+    def _fault(self, dialect: Dialect) -> InvalidTable | None:
+        if not self._columns:
+            return InvalidTable("There is no row in this file that could be read.")
+        return table_fault(
+            columns=len(self._columns),
+            rows=self._rows,
+            reasons=self._bad,
+            lines=tuple(self._bad_lines),
+            encoding=dialect.encoding,
+        )
+
+
+def table_fault(
+    *, columns: int, rows: int, reasons: Mapping[BadReason, int], lines: tuple[int, ...], encoding: str
+) -> InvalidTable | None:
+    """Why so many records that fit, and so many that do not, are no usable table; None when they are one.
+
+    :param reasons: how many do not fit for each reason.
+    :param lines: physical lines of the first of them.
+    """
+    bad = sum(reasons.values())
+    records = rows + bad
+    first = f"(the first on line {lines[0]:,})" if lines else ""
+    nul, undecodable = reasons.get(BadReason.NUL_BYTE, 0), reasons.get(BadReason.UNDECODABLE, 0)
+    if nul > _RARE * records:
+        return InvalidTable(
+            f"This is a binary file, not a text: {nul:,} of {records:,} rows have NUL bytes {first}."
+        )
+    if undecodable > _RARE * records:
+        return InvalidTable(
+            f"{undecodable:,} of {records:,} rows have bytes that are no text in {encoding} {first}, so the file "
+            "is probably in another encoding.",
+            hint="Choose another encoding, or save the file as CSV in UTF-8 and upload it again.",
+        )
+    if bad > rows:
+        where = f" (the first on line{'s' * (len(lines) > 1)} {', '.join(map(str, lines[:5]))})" if lines else ""
+        return InvalidTable(
+            f"{bad:,} of {records:,} rows do not have {columns:,} field{'s' * (columns != 1)} like the header"
+            f"{where}, so this does not look like one table."
+        )
+    return InvalidTable("The file has a header row but no rows under it.") if rows == 0 else None
 
 
 def preview(head: bytes, dialect: Dialect, *, rows: int = 20, complete: bool) -> Preview:
-    """The first rows and the types of the columns, from the first bytes of a file (:data:`SNIFF_BYTES` will do)."""
-    text = decode_head(head, dialect.encoding, complete=complete)
-    split = split_records(text, delimiter=dialect.delimiter, quotechar=dialect.quotechar, final=complete)
-    if not len(split.starts):
-        return Preview(columns=(), types=(), rows=())
-    width = int(split.fields[0])
-    fits = np.flatnonzero(split.fields == width)[: max(rows, _TYPED_ROWS) + dialect.has_header]
-    table = parse_records(text, split, fits.tolist(), dialect.delimiter, dialect.quotechar)
-    columns = header_names(table.pop(0)) if dialect.has_header else numbered_names(width)
-    values = list(zip(*table, strict=True)) or [()] * width
-    types = tuple(str(decide_type(name, facts_of(cells))) for name, cells in zip(columns, values, strict=True))
-    shown = tuple(tuple(None if is_missing(value) else value for value in row) for row in table[:rows])
-    return Preview(columns=columns, types=types, rows=shown)
+    """The first rows and the types of the columns, from the first bytes of a file (:data:`SNIFF_BYTES` will do).
+
+    :raises InvalidTable: this dialect reads no header from these bytes.
+    """
+    reader = Reader(dialect)
+    columns: tuple[str, ...] = ()
+    table: list[list[str]] = []
+    bad: list[BadRow] = []
+    wanted = max(rows, _TYPED_ROWS)
+    for part in _all_rows(reader, [head], complete=complete):
+        columns = part.header or columns
+        table += part.values(wanted - len(table))
+        for row in part.bad_rows():
+            if len(bad) == _BAD_ROWS_SHOWN:
+                break
+            bad.append(row)
+    formats = dialect.formats
+    facts = [facts_of(values, formats) for values in (zip(*table, strict=True) if table else [()] * len(columns))]
+    types = tuple(decide_type(name, fact) for name, fact in zip(columns, facts, strict=True))
+    soft = [fact.soft_missing > 0 for fact in facts]
+    return Preview(
+        columns=columns,
+        types=tuple(map(str, types)),
+        rows=tuple(
+            tuple(
+                None if is_missing(value) or (also and is_soft_missing(value)) else value
+                for value, also in zip(row, soft, strict=True)
+            )
+            for row in table[:rows]
+        ),
+        bad=tuple(bad),
+    )
 
 
 def normalise(chunks: Iterable[bytes], dialect: Dialect, target: Path) -> int:
     """Write the records that fit as UTF-8 CSV with commas, double quotes, LF and a header; return how many.
 
-    Values are kept to the character, missing ones included. A lone empty field is written as ``""``, so that no
-    line of the copy is blank.
+    Values are kept to the character, missing ones included, and numbers and dates as the file writes them. A lone
+    empty field is written as ``""``, so that no line of the copy is blank.
+
+    :raises InvalidTable: this dialect reads no header from the file.
     """
-    reader = _Reader(dialect)
-    written = 0
+    written, has_header = 0, False
     with target.open("wb") as out:
-        for rows in _all_rows(reader, chunks):
+        for rows in _all_rows(Reader(dialect), chunks, complete=True):
             if rows.header is not None:
-                out.write(_as_csv([rows.header]))
-            out.write(rows.clean_bytes(dialect))
+                out.write(as_csv([rows.header]))
+                has_header = True
+            out.write(rows.clean_bytes())
             written += int(np.count_nonzero(rows.fits))
+    if not has_header:
+        raise InvalidTable("There is no row in this file that could be read.")
     return written
 
 
-def _all_rows(reader: "_Reader", chunks: Iterable[bytes]) -> "Iterator[_Rows]":
+def _all_rows(reader: Reader, chunks: Iterable[bytes], *, complete: bool) -> Iterator[Rows]:
     for chunk in chunks:
         yield from reader.feed(chunk)
-    yield from reader.finish()
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The data records of a batch, from index ``first`` on; ``fits`` masks them. The first brings ``header``."""
-
-    batch: Batch
-    first: int
-    fits: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    header: tuple[str, ...] | None
-
-    def clean_bytes(self, dialect: Dialect) -> bytes:
-        split, buffer = self.batch.split, self.batch.buffer
-        if not len(self.fits):
-            return b""
-        plain = not split.has_quotes and b"," not in buffer and b'"' not in buffer
-        if plain or (split.regular and (dialect.delimiter, dialect.quotechar) == (",", '"')):
-            starts, ends = split.starts[self.first :][self.fits], split.ends[self.first :][self.fits]
-            lines = [buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-            clean = b"\n".join([*lines, b""])
-            return clean.replace(dialect.delimiter.encode(), b",") if plain else clean
-        indices = (np.flatnonzero(self.fits) + self.first).tolist()
-        return _as_csv(parse_records(buffer, split, indices, dialect.delimiter, dialect.quotechar))
-
-
-class _Reader:
-    """Bytes in, rows out: conversion, splitting, header and row filter."""
-
-    def __init__(self, dialect: Dialect, *, undecided: bool = False) -> None:
-        """``undecided``: only ASCII was seen so far, so the first byte beyond it has to tell the encoding."""
-        self.dialect = dialect
-        self._undecided = undecided
-        self._waiting = b""
-        self._transcoder = Transcoder(dialect.encoding)
-        self._stream = RecordStream(delimiter=dialect.delimiter, quotechar=dialect.quotechar)
-        self._width: int | None = None
-
-    @property
-    def rest_fields(self) -> int:
-        """Fields in the record that is not complete yet, as far as it was looked at."""
-        return self._stream.rest_fields
-
-    def feed(self, data: bytes) -> Iterator[_Rows]:
-        for start in range(0, len(data), BATCH_BYTES):  # whatever the caller's chunks are, memory stays flat
-            for text in self._convert(data[start : start + BATCH_BYTES], final=False):
-                yield from self._rows(self._stream.feed(text))
-
-    def finish(self) -> Iterator[_Rows]:
-        for text in self._convert(b"", final=True):
-            yield from self._rows(self._stream.feed(text))
-        yield from self._rows(self._stream.finish())
-
-    def _convert(self, data: bytes, *, final: bool) -> Iterator[bytes]:
-        if self._undecided and (self._waiting or not data.isascii()):
-            self._waiting += data
-            at = _first_high(self._waiting)
-            if not final and len(self._waiting) - at < _EVIDENCE_BYTES:
-                return
-            data, self._waiting = self._waiting, b""
-            self._decide(data[data.rfind(b"\n", 0, at) + 1 :], complete=final)
-        try:
-            text = self._transcoder.convert(data, final=final)
-        except UndecodableBytes as error:
-            raise undecodable(error, first_line=self._stream.line, ahead=self._stream.pending()) from error
-        if text:
-            yield text
-
-    def _decide(self, evidence: bytes, *, complete: bool) -> None:
-        self._undecided = False
-        old = self.dialect
-        encoding = detect_encoding(evidence, complete=complete)
-        self._transcoder = Transcoder(encoding)
-        self.dialect = Dialect(
-            encoding=encoding, delimiter=old.delimiter, quotechar=old.quotechar, has_header=old.has_header
-        )
-
-    def _rows(self, batches: Iterator[Batch]) -> Iterator[_Rows]:
-        for batch in batches:
-            first, header = 0, None
-            fields = batch.split.fields
-            if self._width is None and len(fields):
-                self._width = int(fields[0])
-                header = numbered_names(self._width)
-                if self.dialect.has_header:
-                    [names] = parse_records(
-                        batch.buffer, batch.split, [0], self.dialect.delimiter, self.dialect.quotechar
-                    )
-                    header, first = header_names(names), 1
-            yield _Rows(batch, first, fields[first:] == self._width, header)
-
-
-def _first_high(data: bytes) -> int:
-    """Where the first byte beyond ASCII is; the length when there is none."""
-    return int(np.argmax(np.frombuffer(data, dtype=np.uint8) >= 0x80)) if not data.isascii() else len(data)
-
-
-def _as_csv(rows: Iterable[Iterable[str]]) -> bytes:
-    out = io.StringIO(newline="")
-    table = list(rows)
-    # Before Python 3.13 the writer leaves a carriage return unquoted unless it is part of the line end.
-    risky = any("\r" in value for row in table for value in row)
-    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL)
-    writer.writerows(table)
-    return out.getvalue().encode()
+    yield from reader.finish() if complete else reader.flush()

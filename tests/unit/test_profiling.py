@@ -1,17 +1,19 @@
 """The schema of whole tables: types, counts and bounds, the same in Python and in DuckDB."""
 
 import csv
+import gzip
 import random
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.column_types import ColumnType, decide_type, facts_of
+from ml.column_types import PLAIN, ColumnType, ValueFormat, decide_type, facts_of
 from ml.profiling import ColumnSchema, full_schema, nearest_name, read_frame, target_summary
 from ml.scan import open_table
 from ml.tables import normalise, sniff
@@ -45,7 +47,14 @@ TYPES = {
     "integers": ([str(n % 7) for n in range(MANY)], "x", "integer"),
     "signed integers": (["+1", "-2", "0"], "x", "integer"),
     "integers beyond 2^53": (["9007199254740993", "9223372036854775807"], "x", "integer"),
-    "integers beyond 64 bits": (["9223372036854775808", "1"], "x", "numeric"),
+    "integers beyond 64 bits": (["9223372036854775808", "1"], "x", "category"),
+    "integers beyond 64 bits, all different": ([str(2**70 + n) for n in range(MANY)], "x", "id"),
+    "integers beyond 64 bits and a fraction": (["9223372036854775808", "1.5"], "x", "numeric"),
+    "words for missing among numbers": (["1", "missing", "2.5", ".", "Unknown"], "x", "numeric"),
+    "words for missing among dates": (["2024-01-01", "n.a."], "x", "date"),
+    "words for missing among words": (["red", "unknown"] * 20, "x", "category"),
+    "words for missing only": (["unknown", "--"], "x", "category"),
+    "errors of a spreadsheet": (["1", "#N/A", "#DIV/0!"], "x", "integer"),
     "leading zeros": (["00123", "00124"] * 20, "x", "category"),
     "a single leading zero number": (["1", "2", "03"], "x", "category"),
     "zero point something": (["0.5", "-0.5", "0"], "x", "numeric"),
@@ -95,6 +104,9 @@ def test_types(table, name):
 VALUES = st.one_of(
     st.text("0123456789+-.eE_ xinfa", max_size=6),
     st.sampled_from(["NA", "nan", "None", "?", "-", "", " null ", "true", "FALSE", "yes", "No", "1e999", "-1e999"]),
+    st.sampled_from(["unknown", ".", "Missing", "not available", "1", "2.5", "2024-01-01", "#N/A", "\\N"]),
+    st.sampled_from(["unknown", "--", str(2**63), str(2**70), "1"]),
+    st.sampled_from(["1.234,5", "1.000", "12,5", "7", "13/02/2024", "1/2/2024", "1.2.24", "2024/1/31", "*"]),
     st.integers(-(2**65), 2**65).map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(str),
     st.dates().map(str),
@@ -112,8 +124,11 @@ KINDS = st.one_of(*(st.lists(kind, min_size=ROWS, max_size=ROWS) for kind in (*V
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(columns=st.lists(KINDS, min_size=10, max_size=12))
-def test_python_and_sql_agree(columns):
+@given(
+    columns=st.lists(KINDS, min_size=10, max_size=12),
+    formats=st.sampled_from([PLAIN, ValueFormat(decimal=",", thousands=".", date_order="dmy")]),
+)
+def test_python_and_sql_agree(columns, formats):
     """Also value by value: the first row alone is a table of one row for every column."""
     with tempfile.TemporaryDirectory() as directory:
         for rows in (1, ROWS):
@@ -122,10 +137,10 @@ def test_python_and_sql_agree(columns):
                 writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
                 writer.writerow([f"c{index}" for index in range(len(columns))])
                 writer.writerows(zip(*(values[:rows] for values in columns), strict=True))
-            found = full_schema(path, use_head=False)
-            assert found == full_schema(path)
+            found = full_schema(path, formats, use_head=False)
+            assert found == full_schema(path, formats)
             for schema, values in zip(found, columns, strict=True):
-                facts = facts_of(values[:rows])
+                facts = facts_of(values[:rows], formats)
                 assert (schema.type, schema.missing, schema.unique) == (
                     decide_type(schema.name, facts),
                     facts.missing,
@@ -212,6 +227,55 @@ def test_frame_dtypes(table):
     assert frame["word"].tolist() == ["x", None, "y"]
 
 
+def test_integer_ids_stay_integers_and_codes_stay_text(table):
+    numbers = [str(2**60 + n) for n in range(30)]
+    path = table(user_id=numbers, code=[f"0{n}" for n in range(30)], large=[str(2**70 + n) for n in range(30)])
+    schema = full_schema(path)
+    assert [str(column.type) for column in schema] == ["id", "id", "id"]
+    frame = read_frame(path, schema)
+    assert (str(frame["user_id"].dtype), frame["user_id"].tolist()) == ("int64", [int(n) for n in numbers])
+    assert frame["code"].iloc[7] == "07"
+    assert frame["large"].iloc[1] == str(2**70 + 1)
+
+
+def test_words_for_missing_are_missing_in_frames_and_counts(table):
+    path = table(
+        x=["1", "unknown", "2", "."], d=["2024-01-01", "--", "2024-01-02", ""], w=["a", "unknown", ".", "b"]
+    )
+    schema = full_schema(path)
+    assert [(found.missing, found.unique) for found in schema] == [(2, 2), (2, 2), (0, 4)]
+    frame = read_frame(path, schema)
+    assert frame["x"].isna().tolist() == frame["d"].isna().tolist() == [False, True, False, True]
+    assert frame["w"].tolist() == ["a", "unknown", ".", "b"]
+    found = target_summary(path, "x")
+    assert (found.rows, found.missing, found.distinct, found.classes) == (4, 2, 2, (("1", 1), ("2", 1)))
+
+
+def test_a_type_chosen_against_the_values_makes_the_others_missing(table):
+    path = table(x=["1", "2.5", "many"], y=["1", "2", "3"], z=["9007199254740993", "0.5", "7"])
+    schema = full_schema(path)
+
+    def frame_as(**types):
+        chosen = [replace(column, type=ColumnType(types.get(column.name, column.type))) for column in schema]
+        return read_frame(path, chosen)
+
+    assert frame_as(x="numeric")["x"].fillna(-1).tolist() == [1, 2.5, -1]
+    assert frame_as(x="integer")["x"].fillna(-1).tolist() == [1, -1, -1]
+    assert frame_as(x="date")["x"].isna().all()
+    assert frame_as(y="category")["y"].tolist() == ["1", "2", "3"]
+    assert frame_as(y="id")["y"].dtype == "int64"
+    assert frame_as(z="integer")["z"].tolist() == ["9007199254740993", None, "7"]
+    assert frame_as(z="id")["z"].tolist() == ["9007199254740993", "0.5", "7"]
+
+
+def test_a_float_in_row_one_million_is_not_rounded(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("x\n" + "1\n" * 1_000_000 + "2.123456789012345\n")
+    [column] = full_schema(path)
+    assert (column.type, column.maximum) == ("numeric", "2.123456789012345")
+    assert read_frame(path, [column])["x"].iloc[-1] == 2.123456789012345
+
+
 def test_frame_keeps_the_order_of_rows(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("n,s\n" + "".join(f'{n},"a\nb {n}"\n' for n in range(200_000)))
@@ -231,6 +295,33 @@ def test_scikit_learn_data_reads_as_a_person_would(tmp_path):
             assert found.type in ("numeric", "integer")
             assert found.missing == 0
         assert (read_frame(path, full_schema(path)) == data.frame).all(axis=None)
+
+
+# file: (rows, delimiter, lines above, header, types)
+PACKAGE_FILES = {
+    "iris.csv": (150, ",", 0, True, ["numeric"] * 4 + ["integer"]),
+    "wine_data.csv": (178, ",", 1, False, ["numeric"] * 4 + ["integer"] + ["numeric"] * 7 + ["integer"] * 2),
+    "breast_cancer.csv": (569, ",", 1, False, ["numeric"] * 30 + ["integer"]),
+    "linnerud_exercise.csv": (20, " ", 0, True, ["integer"] * 3),
+    "linnerud_physiological.csv": (20, " ", 0, True, ["integer"] * 3),
+    "diabetes_data_raw.csv.gz": (442, " ", 0, False, ["integer"] * 2 + ["numeric"] * 2 + ["integer"]),
+}
+
+
+@pytest.mark.parametrize("name", PACKAGE_FILES)
+def test_scikit_learns_own_files_read_as_a_person_would(name, tmp_path):
+    import sklearn.datasets
+
+    data = (Path(sklearn.datasets.__file__).parent / "data" / name).read_bytes()
+    data = gzip.decompress(data) if name.endswith(".gz") else data
+    rows, delimiter, skipped, header, types = PACKAGE_FILES[name]
+    dialect = sniff(data, complete=True)
+    assert (dialect.delimiter, dialect.skip_lines, dialect.has_header) == (delimiter, skipped, header)
+    path = tmp_path / "clean.csv"
+    assert normalise([data], dialect, path) == rows
+    found = full_schema(path, dialect.formats)
+    assert [str(column.type) for column in found][: len(types)] == types
+    assert {column.missing for column in found} == {0}
 
 
 def test_target_summary_of_classes(table):

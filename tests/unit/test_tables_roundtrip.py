@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.records import split_records
+from ml.records import Layout, split_records
 from ml.scan import open_table, read_head
 from ml.tables import Dialect, RecordScanner, normalise, preview
 
@@ -56,7 +56,10 @@ def tables(draw, letters=_LETTERS):
     width = draw(st.integers(1, 4))
     value = st.text(letters, max_size=6)
     good = st.lists(value, min_size=width, max_size=width)
-    ragged = st.lists(value, min_size=1, max_size=width + 2).filter(lambda row: len(row) != width)
+    # One empty field more than the header may be the file's habit, which is tested elsewhere.
+    ragged = st.lists(value, min_size=1, max_size=width + 2).filter(
+        lambda row: len(row) != width and not (len(row) == width + 1 and row[-1] == "")
+    )
     rows = draw(st.lists(good, min_size=1, max_size=12))
     header = [f"n{index}" for index in range(width)]
     bad = draw(st.lists(ragged, max_size=len(rows)))
@@ -126,11 +129,11 @@ def test_normalise_writes_exactly_the_records_that_fit(case, sizes):
 @_SETTINGS
 @given(case=tables(), sizes=st.lists(st.integers(0, 40), max_size=20))
 def test_scanner_counts_what_normalise_keeps_and_drops(case, sizes):
-    from ml.tables import _Reader  # the scanner's own reading, with the dialect given instead of sniffed
+    from ml.reading import Reader  # the scanner's own reading, with the dialect given instead of sniffed
 
     written, width = case
     expected = reference_rows(written)[1:]
-    reader = _Reader(written.dialect)
+    reader = Reader(written.dialect)
     rows = [part for chunk in chunks_of(written.data, sizes) for part in reader.feed(chunk)]
     rows += reader.finish()
     fits = sum(int(part.fits.sum()) for part in rows)
@@ -172,12 +175,16 @@ def test_preview_shows_the_first_rows_that_fit(case):
 @given(text=st.text('a",\n\r ', max_size=40))
 def test_splitting_agrees_with_the_csv_module_on_any_quoting(text):
     data = text.encode()
-    split = split_records(data, delimiter=",", quotechar='"', final=True)
+    split = split_records(data, Layout(","), final=True)
     written = Written(data, Dialect(encoding="utf-8", delimiter=",", quotechar='"', has_header=True), [], 0, "")
     records = [data[start:end].decode() for start, end in zip(split.starts, split.ends, strict=True)]
-    rows = list(csv.reader(records))
     expected = reference_rows(written)
-    if split.rest_quoted:  # the csv module takes what is there of an unclosed record
+    # From an unclosed quote on, the csv module goes on to the next one, in whatever line that is.
+    alike = int(split.unclosed[0]) if len(split.unclosed) else len(records)
+    rows = list(csv.reader(records[:alike]))
+    if len(split.unclosed):
+        assert expected[:alike] == rows
+    elif split.rest_quoted:  # the csv module takes what is there of an unclosed record
         assert expected[: len(rows)] == rows
         assert len(expected) == len(rows) + 1
     else:
