@@ -109,7 +109,11 @@ def peak_rss(pid: int) -> Iterator[list[float]]:
 
     def total() -> float:
         found = 0
-        for process in [root, *root.children(recursive=True)]:
+        try:
+            family = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:  # it ended between two looks
+            return 0.0
+        for process in family:
             try:
                 found += process.memory_info().rss
             except psutil.NoSuchProcess:

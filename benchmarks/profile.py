@@ -1,0 +1,151 @@
+"""How long does a full profile of a stored dataset take, and how much memory?
+
+Stored blob to finished profile in a process of its own: download, normalise, profile. Against what a person would
+do, in a process of its own too: download the whole blob, pandas.read_csv, types, gaps, different values, describe,
+most frequent values, duplicate rows and rank correlations. At 10 MB, 100 MB and 1 GB, without the imports.
+
+    python -m benchmarks.profile [MEGABYTES ...]
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks._bench import MIB, make_user, peak_rss, stack
+
+SIZES = {10: (5, 4.0), 100: (3, 4.0), 1024: (1, 8.0)}  # megabytes: (repetitions, at least so many times faster)
+PEAK_MB = 300
+
+
+def table_chunks(size: int) -> Iterator[bytes]:
+    """About ``size`` bytes of a mixed 20-column CSV in which no row is like another."""
+    import numpy as np
+    import pandas as pd
+
+    numbers = np.random.default_rng(5)
+    words = np.array(["old", "new", "big", "small", "house", "flat", "garden", "quiet", "near", "river", "park"])
+    rows, sent, first = 20_000, 0, 0
+    while sent < size:
+        frame = pd.DataFrame(
+            {
+                "id": np.arange(first, first + rows),
+                "city": numbers.choice(["Bern", "Oslo", "Nice", "Graz", "Turin", "Gent", "Porto"], rows),
+                "rooms": numbers.integers(1, 9, rows),
+                "area": numbers.uniform(20, 300, rows).round(2),
+                "price": np.exp(numbers.normal(12, 0.5, rows)).astype(int),
+                "rate": numbers.random(rows).round(6),
+                "built": numbers.integers(1900, 2025, rows),
+                "sold": (np.datetime64("2010-01-01") + numbers.integers(0, 5000, rows)).astype(str),
+                "agent": np.char.add("agent ", numbers.integers(0, 500, rows).astype(str)),
+                "lat": numbers.normal(46, 1, rows).round(5),
+                "lon": numbers.normal(7, 1, rows).round(5),
+                "floor": numbers.integers(-1, 12, rows),
+                "heating": numbers.choice(["gas", "oil", "wood", "heat pump", "NA"], rows),
+                "tax": np.where(numbers.random(rows) < 0.05, np.nan, numbers.exponential(500, rows).round(2)),
+                "score": numbers.normal(0, 1, rows).round(4),
+                "garden": numbers.choice(["yes", "no"], rows),
+                "code": np.char.add("c", numbers.integers(0, 10**7, rows).astype(str)),
+                "note": [" ".join(some) for some in numbers.choice(words, (rows, 3))],
+                "visits": numbers.poisson(2, rows),
+                "label": numbers.choice(["high", "low"], rows),
+            }
+        )
+        block = frame.to_csv(index=False, header=first == 0).encode()
+        yield block
+        first, sent = first + rows, sent + len(block)
+
+
+def store(user_id: str, size: int) -> str:
+    from datasets import services
+    from storage.ids import new_id
+
+    ingest = services.begin_ingest(user_id=user_id, dataset_id=new_id(), file_name=f"table-{size}.csv")
+    for chunk in table_chunks(size):
+        ingest.write(chunk)
+    return ingest.commit().id
+
+
+def ours(user_id: str, dataset_id: str) -> float:
+    from datasets import services
+    from ml.profile import profile_table
+
+    dataset = services.get_dataset(user_id=user_id, dataset_id=dataset_id)
+    start = time.perf_counter()
+    with services.normalised(dataset=dataset) as path:
+        table = profile_table(path, overrides={})
+    seconds = time.perf_counter() - start
+    assert len(table.columns) == 20
+    assert table.duplicate_rows == 0
+    return seconds
+
+
+def by_hand(user_id: str, dataset_id: str) -> float:
+    import io
+
+    import pandas as pd
+
+    from datasets import services
+    from storage.blobs import get_blobs
+
+    dataset = services.get_dataset(user_id=user_id, dataset_id=dataset_id)
+    blobs = get_blobs()
+    name = blobs.dataset_blob(user_id, dataset.id, dataset.file_name)
+    start = time.perf_counter()
+    frame = pd.read_csv(io.BytesIO(b"".join(blobs.iter_chunks(blobs.datasets_container, name))))
+    _ = frame.dtypes, frame.isna().sum(), frame.nunique(), frame.describe(include="all")
+    for column in frame:
+        frame[column].value_counts().head(10)
+    assert frame.duplicated().sum() == 0
+    frame.corr(method="spearman", numeric_only=True)
+    return time.perf_counter() - start
+
+
+def child(side: str, user_id: str, dataset_id: str) -> None:
+    import django
+
+    django.setup()
+    # Imports and the first connection are not what is compared.
+    import duckdb  # noqa: F401
+    import numpy  # noqa: F401
+
+    if side == "by_hand":
+        import pandas  # noqa: F401
+    print(json.dumps({"seconds": {"ours": ours, "by_hand": by_hand}[side](user_id, dataset_id)}))
+
+
+def measured(side: str, user_id: str, dataset_id: str) -> tuple[float, float]:
+    """Seconds, and the peak memory of the process in MiB."""
+    command = [sys.executable, "-m", "benchmarks.profile", "--child", side, user_id, dataset_id]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with peak_rss(process.pid) as seen:
+        out, _ = process.communicate()
+    assert process.returncode == 0, side
+    return json.loads(out.strip().splitlines()[-1])["seconds"], seen[1]
+
+
+def compare(user_id: str, megabytes: int) -> None:
+    dataset_id = store(user_id, megabytes * MIB)
+    repeat, wanted = SIZES.get(megabytes, (1, 4.0))
+    found = {side: [measured(side, user_id, dataset_id) for _ in range(repeat)] for side in ("ours", "by_hand")}
+    seconds = {side: statistics.median(run[0] for run in runs) for side, runs in found.items()}
+    peak = {side: max(run[1] for run in runs) for side, runs in found.items()}
+    print(f"{megabytes:5} MB: profile {seconds['ours']:7.2f} s, peak {peak['ours']:5.0f} MB (at most {PEAK_MB})")
+    print(f"{'':8} by hand {seconds['by_hand']:7.2f} s, peak {peak['by_hand']:5.0f} MB")
+    print(f"{'':8} ratio   {seconds['by_hand'] / seconds['ours']:7.1f}   (at least {wanted:.0f})", flush=True)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+        return
+    with stack():
+        user_id, _, _ = make_user()
+        for megabytes in map(int, sys.argv[1:] or SIZES):
+            compare(user_id, megabytes)
+
+
+if __name__ == "__main__":
+    main()
