@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+from axes.utils import reset
 from django.utils import timezone
 
 from accounts.models import User
@@ -69,6 +70,8 @@ def close_account(user: User) -> None:
     for cleanup in reversed(_last):
         cleanup(user_id)
     mongo_users.bury(user_id=user_id)
+    # Nobody will sign in with this address, and who tried from where is personal too.
+    reset(username=user.email.lower())
     user.delete()
 
 

@@ -54,3 +54,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+
+class KaggleToken(models.Model):
+    """A person's own Kaggle token, encrypted (``accounts.kaggle_credentials``); it goes with the account."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="kaggle_token")
+    ciphertext = models.TextField()
+    # What its owner recognises it by.
+    ending = models.CharField(max_length=4)
+    stored_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"Kaggle token of {self.user_id}"

@@ -52,6 +52,21 @@ DELETE_ACCOUNT: Final = Limit(
     per_account=20,
     message="There were too many attempts to delete this account.",
 )
+KAGGLE_TOKEN: Final = Limit(
+    name="kaggle-token",
+    per_place=200,
+    per_account=20,
+    message="There were too many attempts to store a Kaggle token.",
+)
+KAGGLE_LOOK: Final = Limit(
+    name="kaggle-look",
+    per_place=3000,
+    per_account=300,
+    message="You have looked through Kaggle very often in this hour.",
+)
+KAGGLE_IMPORT: Final = Limit(
+    name="kaggle-import", per_place=300, per_account=30, message="You have imported very often in this hour."
+)
 
 
 def spend(request: HttpRequest, limit: Limit, *, account: str) -> None:

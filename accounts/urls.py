@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import kaggle_views, views
 
 app_name = "accounts"
 urlpatterns = [
@@ -19,5 +19,7 @@ urlpatterns = [
         name="password_reset_confirm",
     ),
     path("password-reset/complete", views.PasswordResetComplete.as_view(), name="password_reset_complete"),
+    path("kaggle", kaggle_views.token, name="kaggle_token"),
+    path("kaggle/remove", kaggle_views.remove, name="kaggle_remove"),
     path("delete", views.delete, name="delete"),
 ]

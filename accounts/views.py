@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import closing, services, throttle
+from accounts import closing, kaggle_credentials, services, throttle
 from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
 from accounts.models import User
 from smartml.errors import SmartMLError
@@ -130,7 +130,8 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @require_safe
 def account(request: UserRequest) -> HttpResponse:
     """Who one is here and how much one has stored."""
-    return render(request, "accounts/account.html")
+    context = {"kaggle_token": kaggle_credentials.stored(user_id=request.user.id)}
+    return render(request, "accounts/account.html", context)
 
 
 @sensitive_post_parameters("password")

@@ -1,4 +1,4 @@
-"""What is wrong with the settings of Azure, MongoDB, the queue and the caches, said at start.
+"""What is wrong with the settings of Azure, MongoDB, the queue, the caches and Kaggle, said at start.
 
 Looks at settings only and asks no service, so a start costs nothing. Blob storage may be missing on purpose, so
 what concerns it is a warning: the app starts and every dataset and model operation says why it fails. A setting
@@ -18,11 +18,14 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.checks import ERROR, CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from accounts.kaggle_credentials import keys_fault
 from storage.credentials import AuthKind, AzureSettings
 
 _log = logging.getLogger(__name__)
 # Workers renew their lease every few seconds; it must outlast a MongoDB that elects a new primary.
 _SHORT_LEASE_SECONDS = 15
+_MAKE_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def check_azure(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
@@ -153,7 +156,49 @@ def check_caches(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> li
     return found
 
 
-ALL = (check_azure, check_mongodb, check_queue, check_caches)
+def check_kaggle(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """Whether tokens can be stored, and what Kaggle would be asked with. Messages quote no key and no token."""
+    found: list[CheckMessage] = []
+    fault = keys_fault()
+    if fault is not None:
+        found.append(Error(fault, hint=f"Make one with: {_MAKE_KEY}", id="smartml.E040"))
+    elif not settings.KAGGLE_CREDENTIALS_KEY:
+        found.append(
+            Warning(
+                "KAGGLE_CREDENTIALS_KEY is not set, so nobody can store a Kaggle token of their own.",
+                hint=f"Make one with: {_MAKE_KEY}",
+                id="smartml.W040",
+            )
+        )
+    if bool(settings.KAGGLE_USERNAME) != bool(settings.KAGGLE_KEY):
+        found.append(
+            Warning(
+                "Only one of KAGGLE_USERNAME and KAGGLE_KEY is set; neither is used.",
+                hint="Set both, or KAGGLE_API_TOKEN instead.",
+                id="smartml.W041",
+            )
+        )
+    if settings.KAGGLE_BASE_URL and not _is_safe_base(settings.KAGGLE_BASE_URL):
+        found.append(
+            Error(
+                "KAGGLE_BASE_URL must be https; plain http only to this machine.",
+                hint="Leave it empty for Kaggle itself.",
+                id="smartml.E041",
+            )
+        )
+    return found
+
+
+def _is_safe_base(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        host = address.hostname
+    except ValueError:
+        return False
+    return bool(host) and (address.scheme == "https" or (address.scheme == "http" and host in _LOOPBACK))
+
+
+ALL = (check_azure, check_mongodb, check_queue, check_caches, check_kaggle)
 
 
 def log_findings() -> None:

@@ -4,6 +4,7 @@
 ``manage.py`` command in another shell finds the running stack. Nothing here needs Django's settings.
 """
 
+import base64
 import fcntl
 import json
 import os
@@ -81,7 +82,7 @@ def prepare_settings(command: str) -> None:
     remove; ends the program with a sentence when the directory cannot be used."""
     try:
         directory = local_directory()
-        ensure_secret_key(directory)
+        ensure_secret_keys(directory)
         if not is_running(directory):
             remove_stack_env(directory)
     except LocalStackError as error:
@@ -103,11 +104,16 @@ def prepare_settings(command: str) -> None:
 
 
 # --- Secrets -------------------------------------------------------------------------------------------------
-def ensure_secret_key(directory: Path) -> None:
-    """Have a ``SECRET_KEY`` in ``secret.env``, made once."""
+def ensure_secret_keys(directory: Path) -> None:
+    """Have a ``SECRET_KEY`` and a ``KAGGLE_CREDENTIALS_KEY`` in ``secret.env``, each made once."""
     path = directory / "secret.env"
-    if not path.is_file():
-        write_private(path, f"SECRET_KEY={secrets.token_urlsafe(50)}\n")
+    before = text = path.read_text() if path.is_file() else ""
+    if "SECRET_KEY=" not in text:
+        text += f"SECRET_KEY={secrets.token_urlsafe(50)}\n"
+    if "KAGGLE_CREDENTIALS_KEY=" not in text:
+        text += f"KAGGLE_CREDENTIALS_KEY={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}\n"
+    if text != before:
+        write_private(path, text)
 
 
 def demo_password(directory: Path) -> str:

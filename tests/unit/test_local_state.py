@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.fernet import Fernet
 
 from smartml.local import LocalStackError, state
 from smartml.local.reload import SourceWatch
@@ -28,16 +29,26 @@ def test_a_directory_that_cannot_be_made_is_a_sentence(monkeypatch, tmp_path):
 
 
 def test_secrets_are_made_once_and_private(tmp_path):
-    state.ensure_secret_key(tmp_path)
+    state.ensure_secret_keys(tmp_path)
     first = (tmp_path / "secret.env").read_text()
-    state.ensure_secret_key(tmp_path)
+    state.ensure_secret_keys(tmp_path)
     assert (tmp_path / "secret.env").read_text() == first
-    assert first.startswith("SECRET_KEY=")
-    assert len(first) > 60
+    made = dict(line.split("=", 1) for line in first.splitlines())
+    assert set(made) == {"SECRET_KEY", "KAGGLE_CREDENTIALS_KEY"}
+    assert len(made["SECRET_KEY"]) > 60
+    Fernet(made["KAGGLE_CREDENTIALS_KEY"])
     password = state.demo_password(tmp_path)
     assert state.demo_password(tmp_path) == password
     assert len(password) >= 16
     assert mode(tmp_path / "secret.env") == mode(tmp_path / "demo-password") == 0o600
+
+
+def test_a_directory_of_an_earlier_version_keeps_its_key_and_gets_the_other(tmp_path):
+    (tmp_path / "secret.env").write_text("SECRET_KEY=kept\n")
+    state.ensure_secret_keys(tmp_path)
+    first, second = (tmp_path / "secret.env").read_text().splitlines()
+    assert first == "SECRET_KEY=kept"
+    assert second.startswith("KAGGLE_CREDENTIALS_KEY=")
 
 
 def test_only_one_process_holds_the_directory(tmp_path):
