@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from smartml.errors import InvalidInput
 
-ACCEPTED = (".csv", ".tsv", ".txt")
+# A gzip file is named after the table in it: "sales.csv.gz".
+ACCEPTED = (".csv", ".tsv", ".txt", ".gz", ".zip", ".xlsx", ".parquet")
 SHOWN_LENGTH = 120
 STEM_LENGTH = 80
 
-_COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
-_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
+_TARS = (".tar", ".tar.gz", ".tgz")
+_COMPRESSED = (".bz2", ".xz", ".zst", ".7z", ".rar")
+_WORKBOOKS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _FALLBACK = "dataset"
@@ -33,7 +35,7 @@ def names_for(original: str) -> FileNames:
     """Both names for an uploaded file; :class:`InvalidInput` at ``file`` for a kind that is not read."""
     bare = _last_part(original)
     _refuse_other_kinds(bare)
-    stem = _EXTENSION.sub("", bare)
+    stem = _EXTENSION.sub("", re.sub(r"\.gz$", "", bare, flags=re.IGNORECASE))
     return FileNames(shown=clean_name(stem) or _FALLBACK, blob=f"{_safe_stem(stem)}.csv")
 
 
@@ -69,12 +71,17 @@ def _safe_stem(stem: str) -> str:
 
 def _refuse_other_kinds(bare: str) -> None:
     lower = bare.lower()
-    if lower.endswith(ACCEPTED):
+    if lower.endswith(_TARS):
+        message = "Tar archives are not read. Unpack it and upload the table inside, as .csv, .gz or .zip."
+    elif lower.endswith(ACCEPTED):
         return
-    if lower.endswith(_COMPRESSED):
-        message = "Compressed files are not read yet. Unpack it and upload the CSV file inside."
+    elif lower.endswith(_COMPRESSED):
+        message = "Of compressed files only .gz and .zip are read. Unpack it and upload the table inside."
     elif lower.endswith(_WORKBOOKS):
-        message = "Workbooks are not read. Save the sheet as CSV and upload that file."
+        message = "Of workbooks only .xlsx is read. Save it as .xlsx, or the sheet as CSV, and upload that file."
     else:
-        message = "Only .csv, .tsv and .txt files are read. Save your table as CSV and upload that file."
+        message = (
+            "Only .csv, .tsv, .txt, .gz, .zip, .xlsx and .parquet files are read. "
+            "Save your table as CSV and upload that file."
+        )
     raise InvalidInput(message, fields={"file": message})

@@ -1,11 +1,12 @@
 """The one way into storage: bytes are scanned and stored in a single pass, and all of it or nothing stays.
 
-Order: a metadata row ``uploading``, then the blob (visible only on commit), then one transaction to ``ready``.
+Order: a metadata row ``uploading``, then the blobs (visible only on commit), then one transaction to ``staged`` or
+``ready``.
 """
 
 import logging
 import time
-from datetime import timedelta
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -14,35 +15,40 @@ from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from datasets import previews, repository
+from datasets import packed, repository, staging
 from datasets.file_names import clean_name, names_for
+from datasets.heartbeat import Heartbeat
+from datasets.intake import Intake
 from datasets.records import Dataset, DatasetStatus, Source
-from ml.tables import RecordScanner, ScanResult
+from datasets.scans import TableScan
 from smartml.errors import (
     AccountClosing,
     Conflict,
+    InvalidInput,
     MetadataUnavailable,
     NotFound,
-    ServiceUnavailable,
     SmartMLError,
     TooLarge,
 )
-from storage.blobs import AzureBlobStorage, BlobWriter, Stored, get_blobs
+from storage.blobs import AzureBlobStorage, BlobWriter, get_blobs
 from storage.emptying import delete_all
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 20
-# The sweep takes an upload for abandoned after many missed beats.
-ABANDONED_AFTER = timedelta(minutes=15)
-# How long `commit` asks for the outcome. A transaction whose connection broke keeps its documents locked until
+# How long the last step asks for the outcome. A transaction whose connection broke keeps its documents locked until
 # MongoDB gives it up, after a minute.
 READY_SECONDS = 75.0
 READY_PAUSE_SECONDS = 1.0
 
 
 def begin_ingest(
-    *, user_id: str, dataset_id: str, file_name: str, name: str | None = None, source: Source = Source.UPLOAD
+    *,
+    user_id: str,
+    dataset_id: str,
+    file_name: str,
+    name: str | None = None,
+    source: Source = Source.UPLOAD,
+    source_ref: str | None = None,
 ) -> "Ingest":
     """Insert the metadata row and open the blob; nothing is left when either fails.
 
@@ -57,6 +63,7 @@ def begin_ingest(
         file_name=names.blob,
         status=DatasetStatus.UPLOADING,
         source=source,
+        source_ref=source_ref,
         uploaded_at=now,
         touched_at=now,
     )
@@ -72,7 +79,7 @@ def begin_ingest(
     except BaseException:
         _remove_row(dataset)
         raise
-    return Ingest(dataset=dataset, blobs=blobs, writer=writer)
+    return Ingest(dataset=dataset, blobs=blobs, writer=writer, arrived_as=file_name)
 
 
 def refuse_size(size: int) -> TooLarge:
@@ -85,80 +92,94 @@ def refuse_size(size: int) -> TooLarge:
 
 
 class Ingest:
-    """One table on its way in. Call ``write`` for every piece, then ``commit``; or ``abort``.
+    """One table on its way in. Call ``write`` for every piece, then ``commit`` or ``stage``; or ``abort``.
 
-    As a context manager it aborts whatever has not been committed.
+    As a context manager it aborts whatever has not been committed or staged.
     """
 
-    def __init__(self, *, dataset: Dataset, blobs: AzureBlobStorage, writer: BlobWriter) -> None:
+    def __init__(self, *, dataset: Dataset, blobs: AzureBlobStorage, writer: BlobWriter, arrived_as: str) -> None:
         self.dataset = dataset
         self._blobs = blobs
-        self._writer = writer
-        self._scanner = RecordScanner(max_columns=settings.MAX_COLUMNS)
-        self._beat = self._heard = time.monotonic()
+        self._scan = TableScan(user_id=dataset.user_id, dataset_id=dataset.id)
+        self._intake = Intake(dataset=dataset, writer=writer, scan=self._scan, arrived_as=arrived_as)
+        self._heartbeat = Heartbeat(dataset.id)
+        self._received = 0
         self._over = False
 
     def write(self, data: bytes) -> None:
         """Scan and store the next bytes; raises as soon as the file is known to be too large or no table."""
-        if self._writer.bytes_written + len(data) > settings.MAX_UPLOAD_BYTES:
-            raise refuse_size(self._writer.bytes_written + len(data))
-        self._scanner.feed(data)
-        self._writer.write(data)
+        self._received += len(data)
+        if self._received > settings.MAX_UPLOAD_BYTES:
+            raise refuse_size(self._received)
+        self._intake.write(data)
         self.touch()
 
     def touch(self) -> None:
-        """Say that the upload is alive, at most once in :data:`HEARTBEAT_SECONDS`.
-
-        That nobody hears it does no harm until the sweep may take the upload for abandoned.
-        """
-        now = time.monotonic()
-        if now - self._beat < HEARTBEAT_SECONDS:
-            return
-        self._beat = now
-        try:
-            alive = repository.touch(dataset_id=self.dataset.id)
-        except ServiceUnavailable as error:
-            if now - self._heard >= ABANDONED_AFTER.total_seconds():
-                raise
-            log.warning("Upload %s could not be marked as alive: %s", self.dataset.id, error.message)
-            return
-        if not alive:
-            raise Conflict("This upload was deleted while it was running.", hint="Upload the file again.")
-        self._heard = now
+        """Say that the upload is alive; see :class:`datasets.heartbeat.Heartbeat`."""
+        self._heartbeat.touch()
 
     def commit(self) -> Dataset:
-        """Make blob and metadata visible together; on any failure neither is left.
+        """Make blob and metadata visible together, read as it was detected; on any failure neither is left.
+
+        The table in a packed file is taken out of it; several are an :class:`InvalidInput`.
 
         :raises MetadataUnavailable: also when MongoDB has been asked to store the facts and never answered. Then
             both are left as they are: the row is either ``ready``, or ``uploading`` and the sweep removes them.
         """
+        return self._end(check=True)
+
+    def stage(self) -> Dataset:
+        """Store the file for its owner to look at (see :mod:`datasets.staging`); on any failure nothing is left.
+
+        What is surely no table is refused. A table of which most rows do not fit is not: another dialect may help.
+        A packed file stays packed when it holds several tables, or one that is taken out in the background. Raises
+        as :meth:`commit` does.
+        """
+        return self._end(check=False)
+
+    def _end(self, *, check: bool) -> Dataset:
         try:
-            scan = self._scanner.finish()
-            dataset = self._make_ready(scan, self._writer.commit())
+            self._intake.finish()
+            dataset = self._end_packed(check) if self._intake.is_packed else self._end_plain(check)
         except BaseException:
             self.abort()
             raise
         self._over = True
-        previews.remember_bad_lines(dataset=dataset, lines=scan.first_bad_lines)
         return dataset
 
-    def _make_ready(self, scan: ScanResult, stored: Stored) -> Dataset:
+    def _end_plain(self, check: bool) -> Dataset:
+        self._scan.finish(check=check)
+        stored = self._intake.commit()
+        facts = self._scan.store().facts(stored)
+        place = {"dataset_id": self.dataset.id, "user_id": self.dataset.user_id}
+        if not check:
+            return self._until_answered(partial(repository.mark_staged, **place, facts=facts))
+        return self._until_answered(
+            partial(repository.mark_ready, **place, azure_dataset_url=stored.url, facts=facts)
+        )
+
+    def _end_packed(self, only_table: bool) -> Dataset:
+        stored = self._intake.commit()
+        place = {"dataset_id": self.dataset.id, "user_id": self.dataset.user_id}
+        arrived = self._until_answered(partial(repository.mark_packed, **place, file_size=stored.size))
+        tables = packed.members_of(dataset=arrived)
+        if len(tables) > 1 and only_table:
+            message = f"This file holds {len(tables):,} tables; take the one you mean out of it first."
+            raise InvalidInput(message, fields={"file": message})
+        if only_table:
+            staged = packed.take_out(dataset=arrived, member=tables[0].name)
+            return self._until_answered(partial(staging.import_detected, dataset=staged))
+        if len(tables) > 1:
+            return arrived
+        begun = packed.unpack(dataset=arrived, member=tables[0].name)
+        return begun if isinstance(begun, Dataset) else arrived
+
+    def _until_answered(self, call: Callable[[], Dataset]) -> Dataset:
         """Ask until MongoDB answers: the outcome of a broken transaction is unknown, and once more is harmless."""
         give_up = time.monotonic() + READY_SECONDS
         while True:
             try:
-                return repository.mark_ready(
-                    dataset_id=self.dataset.id,
-                    user_id=self.dataset.user_id,
-                    azure_dataset_url=stored.url,
-                    etag=stored.etag,
-                    sha256=stored.sha256,
-                    file_size=stored.size,
-                    row_count=scan.row_count,
-                    bad_row_count=scan.bad_row_count,
-                    column_count=len(scan.columns),
-                    dialect=scan.dialect.as_dict(),
-                )
+                return call()
             except MetadataUnavailable as error:
                 if time.monotonic() > give_up:
                     self._over = True
@@ -166,11 +187,11 @@ class Ingest:
                         "The file has arrived, but the metadata database does not answer.",
                         hint="Look at your datasets in a few minutes; if it is not there, upload it again.",
                     ) from error
-                log.warning("Upload %s: whether it is ready is unknown: %s", self.dataset.id, error.message)
+                log.warning("Upload %s: whether it is stored is unknown: %s", self.dataset.id, error.message)
             time.sleep(READY_PAUSE_SECONDS)
 
     def abort(self) -> None:
-        """Leave no blob and no metadata; harmless after ``commit`` and when called twice.
+        """Leave no blob and no metadata; harmless after ``commit`` or ``stage`` and when called twice.
 
         What a service that is away just now does not let happen is left to the sweep, with a row that it finds. The
         row is marked first: one that is ``ready`` never loses its blob.
@@ -178,14 +199,16 @@ class Ingest:
         if self._over:
             return
         self._over = True
-        self._writer.abort()
+        self._intake.abort()
+        self._scan.close()
+        parts = (self._intake, self._scan)
         try:
             repository.mark_deleting(dataset_id=self.dataset.id, user_id=self.dataset.user_id)
-            if self._writer.may_be_visible:
+            if any(part.may_be_visible for part in parts):
                 delete_all(
                     partial(self._blobs.delete_dataset, user_id=self.dataset.user_id, dataset_id=self.dataset.id)
                 )
-            if self._writer.may_appear:
+            if any(part.may_appear for part in parts):
                 log.warning("Upload %s may still appear; the sweep will look again.", self.dataset.id)
                 return
         except SmartMLError:
@@ -221,6 +244,11 @@ def conflict_with(existing: Dataset) -> Conflict:
     if existing.status == DatasetStatus.UPLOADING:
         return Conflict(
             "This upload is already running.", hint="Wait until it has finished, or start a new upload."
+        )
+    if existing.status == DatasetStatus.STAGED:
+        return Conflict(
+            f"“{existing.name}” has already been uploaded and waits for you to import or abandon it.",
+            hint="Open it from the list of datasets.",
         )
     if existing.status == DatasetStatus.DELETING:
         return Conflict("This dataset is being deleted.", hint="Start a new upload.")

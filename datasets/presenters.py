@@ -1,20 +1,65 @@
 """What the dataset templates show, computed where it can be typed."""
 
-from datasets import previews, services
+from datasets import receipts, services
 from datasets.forms import TargetForm
 from datasets.records import Dataset
-from ml.tables import Preview
+from ml.tables import Dialect, Preview
 from smartml.errors import BlobMissing, InvalidInput, ServiceUnavailable
 
 # A table of thousands of columns would be megabytes of HTML; the list of all columns names every one.
 SHOWN_COLUMNS = 60
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon", " ": "space"}
+_SIGNS = {
+    ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon", " ": "space", '"': "double quotes",
+    "'": "single quotes", "\\": "backslash", ".": "point", "": "none",
+}  # fmt: skip
+_DATES = {"": "ISO 8601 only", "dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}
 
 
 def delimiter_name(dataset: Dataset) -> str:
     """The delimiter as a word."""
-    character = str((dataset.dialect or {}).get("delimiter", ""))
-    return _DELIMITERS.get(character, character)
+    return _word((dataset.dialect or {}).get("delimiter", ""))
+
+
+def _word(sign: object) -> str:
+    return _SIGNS.get(str(sign), str(sign))
+
+
+def receipt_context(dataset: Dataset) -> dict[str, object]:
+    """The receipt of a dataset; of one stored before receipts were kept, what its metadata says."""
+    dialect = Dialect.from_dict(dataset.dialect or {})
+    receipt = receipts.receipt_of(dataset=dataset)
+    facts = [("Encoding", dialect.encoding), ("Delimiter", _word(dialect.delimiter))]
+    facts.append(("Quotes", _word(dialect.quotechar)))
+    facts.append(("Header row", "yes" if dialect.has_header else "no"))
+    rare = {
+        "Lines above the table": str(dialect.skip_lines or ""),
+        "Escape sign": dialect.escapechar and _word(dialect.escapechar),
+        "Comment sign": dialect.comment,
+        "Decimal sign": "" if dialect.decimal == "." else _word(dialect.decimal),
+        "Thousands": dialect.thousands and _word(dialect.thousands),
+        "Dates": dialect.date_order and _DATES.get(dialect.date_order, dialect.date_order),
+        "Blank lines": f"{receipt.blank_lines:,}" if receipt and receipt.blank_lines else "",
+        "Comment lines": f"{receipt.comment_lines:,}" if receipt and receipt.comment_lines else "",
+    }
+    facts += [(label, value) for label, value in rare.items() if value]
+    facts.append(("Rows read", f"{dataset.row_count:,}"))
+    facts.append(("In quarantine", f"{dataset.bad_row_count:,}"))
+    context: dict[str, object] = {"facts": facts}
+    if receipt is None:
+        return context
+    return context | {
+        "sum": f"{receipt.rows:,} read + {receipt.quarantined:,} in quarantine = {receipt.records:,} in the file.",
+        "quarantined": receipt.quarantined if receipt.quarantine else 0,
+        "first": receipt.first,
+        "more": receipt.quarantined > len(receipt.first),
+        "reasons": _reasons(receipt.reasons),
+    }
+
+
+def _reasons(reasons: dict[str, int]) -> str:
+    """How often each fault occurs, in one sentence; empty when there is none."""
+    parts = [f"{reason.replace('_', ' ')}: {count:,}" for reason, count in reasons.items()]
+    return f"{'; '.join(parts).capitalize()}." if parts else ""
 
 
 def detail_context(dataset: Dataset) -> dict[str, object]:
@@ -22,14 +67,12 @@ def detail_context(dataset: Dataset) -> dict[str, object]:
     context: dict[str, object] = {"dataset": dataset, "delimiter": delimiter_name(dataset)}
     try:
         preview = services.first_rows(dataset=dataset)
+        context["ingest"] = receipt_context(dataset)
     except (BlobMissing, ServiceUnavailable, InvalidInput) as error:
         # The facts, and above all the delete button, must stay within reach.
         return context | {"failure": error}
     context |= rows_context(preview)
     context["target_form"] = target_form(dataset, preview)
-    known = previews.known_schema(dataset=dataset)
-    if known is not None:
-        context |= schema_context(dataset)
     return context
 
 
@@ -40,25 +83,6 @@ def rows_context(preview: Preview) -> dict[str, object]:
         "rows": tuple(row[:SHOWN_COLUMNS] for row in preview.rows),
         "hidden_columns": max(len(preview.columns) - SHOWN_COLUMNS, 0),
     }
-
-
-def schema_context(dataset: Dataset) -> dict[str, object]:
-    """Every column, and the lines that are left out; reads the whole file unless that is cached."""
-    return {
-        "dataset": dataset,
-        "schema": services.schema_of(dataset=dataset),
-        "left_out": _left_out(dataset.bad_row_count, previews.bad_lines(dataset=dataset)),
-    }
-
-
-def _left_out(count: int, lines: tuple[int, ...]) -> str:
-    """The sentence about rows that do not fit; empty when all do."""
-    if not count:
-        return ""
-    where = f"line{'s' * (len(lines) != 1)} {', '.join(map(str, lines))}"
-    more = " and others" if count > len(lines) else ""
-    rows = "1 row does not fit the header and is" if count == 1 else f"{count:,} rows do not fit the header and are"
-    return f"{rows} left out everywhere: {where}{more}."
 
 
 def target_form(dataset: Dataset, preview: Preview) -> TargetForm:

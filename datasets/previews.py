@@ -3,17 +3,21 @@
 The cache is the server's own; nothing of it reaches MongoDB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from django.core.cache import cache
 
+from datasets import overrides
 from datasets.records import Dataset
-from ml.profiling import ColumnSchema, TargetSummary, full_schema, target_summary
+from ml.asking import ValuesFound, values_of
+from ml.column_types import ColumnType, ValueFormat
+from ml.profiling import TargetSummary, target_summary
 from ml.records import MAX_RECORD_BYTES
-from ml.tables import SNIFF_BYTES, Dialect, Preview, RecordScanner, normalise, preview
+from ml.row_index import RowIndex
+from ml.tables import SNIFF_BYTES, Dialect, Preview, normalise, preview
 from smartml.errors import BlobMissing
 from storage.blobs import get_blobs
 from storage.workspace import workspace
@@ -24,7 +28,7 @@ _HEAD_BYTES: Final = (SNIFF_BYTES, 4 * 2**20, MAX_RECORD_BYTES + 1)
 _KEEP_SECONDS: Final = 3600
 # How long a reader that died stands in the way of the next one, where the cache outlives it.
 _READING_SECONDS: Final = 900
-_KINDS: Final = ("rows", "schema", "bad_lines", "targets")
+_KINDS: Final = ("rows", "targets", "row_index")
 # Summaries of so many target columns are kept; who tries more waits for the table to be read again.
 _MAX_TARGETS: Final = 20
 
@@ -53,21 +57,35 @@ def first_rows(*, dataset: Dataset) -> Preview:
     known: Preview | None = cache.get(key)
     if known is not None:
         return known
-    blobs = get_blobs()
-    name = blobs.dataset_blob(dataset.user_id, dataset.id, dataset.file_name)
-    for length in _HEAD_BYTES:
-        head = blobs.read_range(blobs.datasets_container, name, length=length)
-        made = preview(head, _dialect(dataset), rows=SHOWN_ROWS, complete=len(head) >= dataset.file_size)
-        if (made.columns and made.rows) or len(head) >= dataset.file_size:
-            break
+    made = read_first_rows(dataset=dataset, dialect=_dialect(dataset))
     _keep(dataset, "rows", made)
     return made
 
 
-def known_schema(*, dataset: Dataset) -> tuple[ColumnSchema, ...] | None:
-    """The full schema when it has been made already."""
-    known: tuple[ColumnSchema, ...] | None = cache.get(_key(dataset, "schema"))
-    return known
+def read_first_rows(*, dataset: Dataset, dialect: Dialect) -> Preview:
+    """The same as another dialect reads them; nothing is cached.
+
+    :raises InvalidTable: nothing at all can be read this way.
+    """
+    blobs = get_blobs()
+    name = blobs.dataset_blob(dataset.user_id, dataset.id, dataset.file_name)
+    for length in _HEAD_BYTES:
+        head = blobs.read_range(blobs.datasets_container, name, length=length)
+        made = preview(head, dialect, rows=SHOWN_ROWS, complete=len(head) >= dataset.file_size)
+        if (made.columns and made.rows) or len(head) >= dataset.file_size:
+            break
+    return made
+
+
+def values_in(*, dataset: Dataset, dialect: Dialect) -> ValuesFound:
+    """How numbers and dates are written in the records that ``dialect`` makes of the first bytes.
+
+    :raises InvalidTable: nothing at all can be read this way.
+    """
+    blobs = get_blobs()
+    name = blobs.dataset_blob(dataset.user_id, dataset.id, dataset.file_name)
+    head = blobs.read_range(blobs.datasets_container, name, length=SNIFF_BYTES)
+    return values_of(head, dialect, complete=len(head) >= dataset.file_size)
 
 
 @contextmanager
@@ -82,58 +100,60 @@ def sole_reader(*, dataset: Dataset) -> Iterator[bool]:
             cache.delete(key)
 
 
-def schema_of(*, dataset: Dataset) -> tuple[ColumnSchema, ...]:
-    """The full schema: one pass over the whole file."""
-    known = known_schema(dataset=dataset)
-    if known is not None:
-        return known
-    with normalised(dataset=dataset) as path:
-        made = full_schema(path)
-    _keep(dataset, "schema", made)
-    return made
-
-
 def target_summary_of(*, dataset: Dataset, target: str) -> TargetSummary:
-    """What the whole column ``target`` holds: one pass over the whole file."""
-    key = _key(dataset, "targets")
-    known: dict[str, TargetSummary] = cache.get(key, {})
-    if target in known:
-        return known[target]
+    """What the whole column ``target`` holds, read as the type that was chosen for it: one pass over the file."""
+    key, kind = _key(dataset, "targets"), overrides.types_of(dataset=dataset).get(target)
+    known: dict[tuple[str, ColumnType | None], TargetSummary] = cache.get(key, {})
+    if (target, kind) in known:
+        return known[target, kind]
     with normalised(dataset=dataset) as path:
-        made = target_summary(path, target)
+        made = target_summary(path, target, formats_of(dataset=dataset), kind=kind)
     # Read again: it took a while. One entry for all columns, so that all are forgotten together.
-    known = cache.get(key, {}) | {target: made}
+    known = cache.get(key, {}) | {(target, kind): made}
     _keep(dataset, "targets", dict(list(known.items())[-_MAX_TARGETS:]))
     return made
 
 
 @contextmanager
-def normalised(*, dataset: Dataset) -> Iterator[Path]:
-    """A clean UTF-8 CSV of the records that fit, in a workspace that is removed at the end."""
+def normalised(*, dataset: Dataset, on_bytes: Callable[[int], None] | None = None) -> Iterator[Path]:
+    """A clean UTF-8 CSV of the records that fit, in a workspace that is removed at the end.
+
+    :param on_bytes: told now and then how much of the stored file has been read; may raise to end it.
+    """
     with workspace("dataset") as directory:
         path = directory / "table.csv"
-        normalise(read_chunks(dataset=dataset), _dialect(dataset), path)
+        normalise(_counted(read_chunks(dataset=dataset), on_bytes), _dialect(dataset), path)
         yield path
 
 
-def remember_bad_lines(*, dataset: Dataset, lines: tuple[int, ...]) -> None:
-    """Keep the line numbers that the scan at upload has found."""
-    _keep(dataset, "bad_lines", lines)
+def _counted(chunks: Iterator[bytes], on_bytes: Callable[[int], None] | None) -> Iterator[bytes]:
+    read = 0
+    for chunk in chunks:
+        read += len(chunk)
+        if on_bytes is not None:
+            on_bytes(read)
+        yield chunk
 
 
-def bad_lines(*, dataset: Dataset) -> tuple[int, ...]:
-    """The first line numbers of records that do not fit the header; scans the file when they are not cached."""
-    if not dataset.bad_row_count:
-        return ()
-    known: tuple[int, ...] | None = cache.get(_key(dataset, "bad_lines"))
-    if known is not None:
-        return known
-    scanner = RecordScanner(max_columns=max(dataset.column_count, 1))
-    for chunk in read_chunks(dataset=dataset):
-        scanner.feed(chunk)
-    lines = scanner.finish().first_bad_lines
-    remember_bad_lines(dataset=dataset, lines=lines)
-    return lines
+def dialect_of(*, dataset: Dataset) -> Dialect:
+    """How the file is read."""
+    return _dialect(dataset)
+
+
+def known_row_index(*, dataset: Dataset) -> RowIndex | None:
+    """Where the rows of the file are, when this process knows."""
+    known: RowIndex | None = cache.get(_key(dataset, "row_index"))
+    return known
+
+
+def remember_row_index(*, dataset: Dataset, index: RowIndex) -> None:
+    """Keep in this process where the rows are."""
+    _keep(dataset, "row_index", index)
+
+
+def formats_of(*, dataset: Dataset) -> ValueFormat:
+    """How numbers and dates are written in the file."""
+    return _dialect(dataset).formats
 
 
 def forget(*, dataset: Dataset) -> None:

@@ -4,13 +4,15 @@ A dataset is counted in its owner's totals from ``mark_ready`` until ``remove``;
 exactly as long, so the document itself says whether removing it lowers the totals.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from datasets.records import Dataset, DatasetSort, DatasetStatus, Source, Totals
+from datasets.records import Dataset, DatasetSort, DatasetStatus, Source, TableFacts, Totals
 from smartml.errors import Conflict, InvalidInput
 from storage import mongo_users
 from storage.mongo import (
@@ -31,8 +33,11 @@ _COUNTED: Document = {
     "status": {"$in": [DatasetStatus.READY.value, DatasetStatus.DELETING.value]},
     "azure_dataset_url": {"$ne": None},
 }
+_COMING = [DatasetStatus.UPLOADING.value, DatasetStatus.STAGED.value]
 _UNFINISHED = [DatasetStatus.UPLOADING.value, DatasetStatus.DELETING.value]
 _SWEEP_LIMIT = 1000
+# More than that are waiting only for somebody who has stopped looking at them; they leave after a day.
+_STAGED_LIMIT = 50
 
 
 @translated()
@@ -57,61 +62,88 @@ def insert_uploading(*, dataset: Dataset) -> None:
 
 @translated()
 def touch(*, dataset_id: str) -> bool:
-    """Say that an upload is alive; False when it is no longer one (somebody deleted it)."""
+    """Say that an upload is alive, or that a staged file is being read; False when somebody has deleted it."""
     found = get_collection(Name.DATASETS).update_one(
-        {"_id": object_id(dataset_id), "status": DatasetStatus.UPLOADING.value},
+        {"_id": object_id(dataset_id), "status": {"$in": _COMING}},
         {"$set": {"touched_at": datetime.now(UTC)}},
     )
     return found.matched_count == 1
 
 
 @translated()
-def mark_ready(
-    *,
-    dataset_id: str,
-    user_id: str,
-    azure_dataset_url: str,
-    etag: str,
-    sha256: str,
-    file_size: int,
-    row_count: int,
-    bad_row_count: int,
-    column_count: int,
-    dialect: dict[str, object],
-) -> Dataset:
-    """Make an upload a dataset and count it, in one transaction.
-
-    Once more with the same blob (its etag) returns the dataset and counts nothing.
+def mark_packed(*, dataset_id: str, user_id: str, file_size: int) -> Dataset:
+    """An archive or a workbook has arrived, out of which a table is still to be taken.
 
     :raises Conflict: it is not an upload any more (deleted meanwhile).
     :raises AccountClosing: its owner's account is being deleted.
     """
-    facts: Document = {
+    packed: Document = {"status": DatasetStatus.STAGED.value, "dialect": None, "file_size": file_size}
+    return _move(dataset_id, user_id, [{"status": DatasetStatus.UPLOADING.value}], packed, already=packed)
+
+
+@translated()
+def mark_staged(*, dataset_id: str, user_id: str, facts: TableFacts) -> Dataset:
+    """A table has arrived, or was taken out of what had arrived; its owner may look before it is imported.
+
+    Once more with the same blob (its etag) returns the dataset. Raises as :func:`mark_packed` does.
+    """
+    staged: Document = {"status": DatasetStatus.STAGED.value, **_facts(facts)}
+    came_from: list[Document] = [
+        {"status": DatasetStatus.UPLOADING.value},
+        {"status": DatasetStatus.STAGED.value, "dialect": None},
+    ]
+    already = {"status": DatasetStatus.STAGED.value, "etag": facts.etag}
+    return _move(dataset_id, user_id, came_from, staged, already=already)
+
+
+@translated()
+def mark_ready(*, dataset_id: str, user_id: str, azure_dataset_url: str, facts: TableFacts) -> Dataset:
+    """Make an upload, or a staged file with this very blob, a dataset and count it, in one transaction.
+
+    Once more with the same blob (its etag) returns the dataset as it is and counts nothing. Raises as
+    :func:`mark_packed` does.
+    """
+    ready: Document = {
         "status": DatasetStatus.READY.value,
-        "touched_at": datetime.now(UTC),
         "azure_dataset_url": azure_dataset_url,
-        "etag": etag,
-        "sha256": sha256,
-        "file_size": file_size,
-        "row_count": row_count,
-        "bad_row_count": bad_row_count,
-        "column_count": column_count,
-        "dialect": dialect,
+        **_facts(facts),
     }
+    came_from: list[Document] = [
+        {"status": DatasetStatus.UPLOADING.value},
+        {"status": DatasetStatus.STAGED.value, "etag": facts.etag},
+    ]
+    already = {"status": DatasetStatus.READY.value, "etag": facts.etag}
+    counted = {"datasets_count": 1, "datasets_bytes": facts.file_size}
+    return _move(dataset_id, user_id, came_from, ready, already=already, counted=counted)
+
+
+def _facts(facts: TableFacts) -> Document:
+    return {field.name: getattr(facts, field.name) for field in fields(facts)}
+
+
+def _move(
+    dataset_id: str,
+    user_id: str,
+    came_from: list[Document],
+    changes: Document,
+    *,
+    already: Document,
+    counted: Mapping[str, int] | None = None,
+) -> Dataset:
+    """Change the state in one transaction with the owner's totals, which a closing account refuses."""
     key = {"_id": object_id(dataset_id), "user_id": object_id(user_id)}
 
     def commit(session: ClientSession) -> Document | None:
         datasets = get_collection(Name.DATASETS)
         found = datasets.find_one_and_update(
-            {**key, "status": DatasetStatus.UPLOADING.value},
-            {"$set": facts},
+            {**key, "$or": came_from},
+            {"$set": {**changes, "touched_at": datetime.now(UTC)}},
             return_document=ReturnDocument.AFTER,
             session=session,
         )
         if found is None:
-            already = {**key, "status": DatasetStatus.READY.value, "etag": etag}
-            return datasets.find_one(already, session=session)
-        mongo_users.count_in(session, user_id=user_id, datasets_count=1, datasets_bytes=file_size)
+            return datasets.find_one({**key, **already}, session=session)
+        mongo_users.count_in(session, user_id=user_id, **(counted or {}))
         return found
 
     stored = run_in_transaction(commit)
@@ -164,15 +196,24 @@ def set_target(*, dataset_id: str, user_id: str, target_column: str | None) -> D
 
 
 @translated()
-def mark_deleting(*, dataset_id: str, user_id: str, untouched_since: datetime | None = None) -> Dataset | None:
+def mark_deleting(
+    *,
+    dataset_id: str,
+    user_id: str,
+    status: DatasetStatus | None = None,
+    untouched_since: datetime | None = None,
+) -> Dataset | None:
     """Begin to delete a dataset, or go on with it; None when it is gone.
 
-    With ``untouched_since`` (the sweep) only what is unfinished and still untouched since then: an upload that
-    became ready, or moved, after the sweep had looked at it is left alone.
+    With ``status`` only while it is in that state. With ``untouched_since`` (the sweep) only what is still
+    untouched since then: an upload that became ready, or moved, after the sweep had looked at it is left alone.
     """
     where: Document = {"_id": object_id(dataset_id), "user_id": object_id(user_id)}
+    if status is not None:
+        where |= {"status": status.value}
     if untouched_since is not None:
-        where |= {"status": {"$in": _UNFINISHED}, "touched_at": {"$lt": untouched_since}}
+        where |= {"status": status.value if status else {"$in": _UNFINISHED}}
+        where |= {"touched_at": {"$lt": untouched_since}}
     found = get_collection(Name.DATASETS).find_one_and_update(
         where,
         {"$set": {"status": DatasetStatus.DELETING.value, "touched_at": datetime.now(UTC)}},
@@ -211,6 +252,47 @@ def unfinished(*, untouched_since: datetime) -> tuple[Dataset, ...]:
         limit=_SWEEP_LIMIT,
     )
     return tuple(_to_record(document) for document in found)
+
+
+@translated()
+def staged(*, untouched_since: datetime) -> tuple[Dataset, ...]:
+    """Files that have been waiting for their owner's choice since before then, the longest untouched first."""
+    found = get_collection(Name.DATASETS).find(
+        {"status": DatasetStatus.STAGED.value, "touched_at": {"$lt": untouched_since}},
+        sort=[("touched_at", 1)],
+        limit=_SWEEP_LIMIT,
+    )
+    return tuple(_to_record(document) for document in found)
+
+
+@translated()
+def staged_of_user(*, user_id: str) -> tuple[Dataset, ...]:
+    """What is waiting for a person's choice, the newest first."""
+    found = get_collection(Name.DATASETS).find(
+        {"user_id": object_id(user_id), "status": DatasetStatus.STAGED.value},
+        sort=[("uploaded_at", -1), ("_id", -1)],
+        limit=_STAGED_LIMIT,
+    )
+    return tuple(_to_record(document) for document in found)
+
+
+@translated()
+def first_with_content(
+    *, user_id: str, sha256: str, before: datetime, other_than: str | None = None
+) -> Dataset | None:
+    """A person's earliest dataset, ready or staged, with exactly these bytes, that was there at that time."""
+    other: Document = {"_id": {"$ne": object_id(other_than)}} if other_than else {}
+    found = get_collection(Name.DATASETS).find_one(
+        {
+            "user_id": object_id(user_id),
+            "sha256": sha256,
+            "uploaded_at": {"$lte": before},
+            "status": {"$in": [DatasetStatus.STAGED.value, DatasetStatus.READY.value]},
+            **other,
+        },
+        sort=[("uploaded_at", 1), ("_id", 1)],
+    )
+    return _to_record(found) if found else None
 
 
 @translated()
@@ -267,7 +349,7 @@ def _to_document(dataset: Dataset) -> Document:
         "etag": dataset.etag,
         "sha256": dataset.sha256,
         "dialect": dataset.dialect,
-    }
+    } | ({} if dataset.source_ref is None else {"source_ref": dataset.source_ref})
 
 
 def _to_record(document: Document) -> Dataset:

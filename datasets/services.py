@@ -2,16 +2,21 @@
 
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 
+from django.conf import settings
 from django.utils import timezone
 
-from datasets import previews, repository
+from datasets import activities, overrides, previews, repository
 from datasets.file_names import clean_name
-from datasets.ingest import ABANDONED_AFTER, Ingest, begin_ingest
-from datasets.previews import first_rows, normalised, schema_of, target_summary_of
+from datasets.heartbeat import ABANDONED_AFTER
+from datasets.ingest import Ingest, begin_ingest
+from datasets.overrides import types_of
+from datasets.previews import first_rows, formats_of, normalised, target_summary_of
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Totals
+from ml.column_types import ColumnType
 from smartml.errors import InvalidInput, NotFound
 from storage import sweeping
 from storage.blobs import Removed, get_blobs
@@ -21,6 +26,7 @@ from storage.paging import Page
 __all__ = [
     "ABANDONED_AFTER",
     "Ingest",
+    "abandon",
     "begin_ingest",
     "columns_of",
     "delete_all_of_user",
@@ -29,17 +35,19 @@ __all__ = [
     "find_for_deletion",
     "find_upload",
     "first_rows",
+    "formats_of",
     "get_dataset",
     "has_dataset",
     "list_datasets",
     "normalised",
     "open_download",
     "rename",
-    "schema_of",
     "set_target",
+    "set_type",
     "sweep_datasets",
     "target_summary_of",
     "totals_of",
+    "types_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -125,6 +133,15 @@ def set_target(*, user_id: str, dataset_id: str, target_column: str | None) -> D
     return changed
 
 
+def set_type(*, user_id: str, dataset_id: str, column: str, type: ColumnType | None) -> dict[str, ColumnType]:
+    """Choose the type of a column, or with None go back to the one that was found; returns all that are chosen."""
+    dataset = get_dataset(user_id=user_id, dataset_id=dataset_id)
+    if column not in columns_of(dataset=dataset):
+        message = "This file has no such column."
+        raise InvalidInput(message, fields={"column": message})
+    return overrides.set_type(dataset=dataset, column=column, type=type)
+
+
 def open_download(*, dataset: Dataset) -> Iterator[bytes]:
     """The stored bytes. The first piece is fetched at once, so that a failure is still a page of its own."""
     chunks = previews.read_chunks(dataset=dataset)
@@ -145,25 +162,48 @@ def delete_dataset(*, user_id: str, dataset_id: str) -> Removed:
 
 def _finish_deletion(dataset: Dataset) -> Removed:
     previews.forget(dataset=dataset)
+    activities.stop_for_dataset(user_id=dataset.user_id, dataset_id=dataset.id)
     blobs = get_blobs()
     removed = delete_all(partial(blobs.delete_dataset, user_id=dataset.user_id, dataset_id=dataset.id))
     repository.remove(dataset_id=dataset.id, user_id=dataset.user_id)
+    activities.forget_dataset(dataset_id=dataset.id)
     log.info("Deleted dataset %s of %s: %d blobs.", dataset.id, dataset.user_id, removed.count)
     return removed
 
 
+def abandon(*, user_id: str, dataset_id: str) -> Dataset:
+    """Delete an upload that its owner does not want to import; returns what it was.
+
+    Raises as :func:`delete_dataset` does; :class:`NotFound` also for a dataset that is imported already.
+    """
+    dataset = repository.mark_deleting(dataset_id=dataset_id, user_id=user_id, status=DatasetStatus.STAGED)
+    if dataset is None:
+        raise NotFound("There is no such upload.")
+    _finish_deletion(dataset)
+    return dataset
+
+
 def sweep_datasets() -> int:
-    """Finish what a dead process left in ``uploading`` or ``deleting``; returns how many."""
-    since = timezone.now() - ABANDONED_AFTER
+    """Finish what a dead process left in ``uploading`` or ``deleting``, and delete uploads that nobody has imported
+    for too long; returns how many."""
+    now = timezone.now()
+    dead = now - ABANDONED_AFTER
+    forgotten = now - timedelta(hours=settings.STAGED_UPLOAD_HOURS)
+    found: list[tuple[Dataset, datetime, DatasetStatus | None]] = [
+        *((dataset, dead, None) for dataset in repository.unfinished(untouched_since=dead)),
+        *((each, forgotten, DatasetStatus.STAGED) for each in repository.staged(untouched_since=forgotten)),
+    ]
+    return sweeping.each(found, lambda each: _finish_stale(*each), what="finishing a dataset")
 
-    def finish(found: Dataset) -> bool:
-        # An upload that has moved meanwhile is alive after all.
-        dataset = repository.mark_deleting(dataset_id=found.id, user_id=found.user_id, untouched_since=since)
-        if dataset is not None:
-            _finish_deletion(dataset)
-        return dataset is not None
 
-    return sweeping.each(repository.unfinished(untouched_since=since), finish, what="finishing a dataset")
+def _finish_stale(seen: Dataset, since: datetime, status: DatasetStatus | None) -> bool:
+    # An upload that has moved meanwhile is alive after all.
+    dataset = repository.mark_deleting(
+        dataset_id=seen.id, user_id=seen.user_id, status=status, untouched_since=since
+    )
+    if dataset is not None:
+        _finish_deletion(dataset)
+    return dataset is not None
 
 
 def delete_all_of_user(user_id: str) -> None:

@@ -57,7 +57,7 @@ class IngestUploadHandler(FileUploadHandler):
         self._complete = True
 
     def finish(self) -> Dataset:
-        """Store what has been received; raises what went wrong on the way."""
+        """Store what has been received, for its owner to look at; raises what went wrong on the way."""
         if self._failure is not None:
             raise self._failure
         if self._ingest is None:
@@ -66,7 +66,7 @@ class IngestUploadHandler(FileUploadHandler):
         if not self._complete:
             message = "The upload broke off before the end of the file, so nothing was stored."
             raise InvalidInput(message, fields={FIELD: message}, hint="Send the file again.")
-        return self._ingest.commit()
+        return self._ingest.stage()
 
     def abort(self) -> None:
         """Undo whatever has not been stored completely."""

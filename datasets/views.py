@@ -15,13 +15,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from accounts import tickets
-from datasets import presenters, previews, services
+from datasets import presenters, services, staging
 from datasets.forms import ListForm, RenameForm, TargetForm, UploadForm
 from datasets.ingest import conflict_with, refuse_size
 from datasets.records import Dataset, DatasetStatus
 from datasets.uploads import FIELD, IngestUploadHandler
 from smartml.errors import InvalidInput, SmartMLError, TooLarge
-from smartml.htmx import UserRequest, goto, wants_fragment
+from smartml.htmx import UserRequest, announce, goto, wants_fragment
 from storage.paging import Page
 
 # A multipart body is a little longer than the file in it: boundaries, headers, the other fields.
@@ -45,6 +45,7 @@ def dataset_list(request: UserRequest) -> HttpResponse:
         part = "_rows" if request.htmx.target == "dataset-more" else "_results"
         return render(request, f"datasets/{part}.html", context)
     context["totals"] = services.totals_of(user_id=request.user.id)
+    context["staged"] = staging.staged_of(user_id=request.user.id)
     return render(request, "datasets/list.html", context)
 
 
@@ -68,7 +69,7 @@ def _upload_form(request: UserRequest, form: UploadForm, *, status: int = 200) -
 @login_required
 @require_POST
 def upload(request: UserRequest, ticket: str) -> HttpResponseBase:
-    """Receive a file. Whatever goes wrong, neither blob nor metadata is left."""
+    """Receive a file for its owner to look at. Whatever goes wrong, neither blob nor metadata is left."""
     try:
         dataset_id = tickets.redeem(ticket, user_id=request.user.id, purpose="upload")
         existing = services.find_upload(user_id=request.user.id, dataset_id=dataset_id)
@@ -95,20 +96,25 @@ def _receive(request: UserRequest, dataset_id: str) -> HttpResponse:
 def _read(request: UserRequest, handler: IngestUploadHandler) -> HttpResponse:
     with suppress(UnreadablePostError):  # the browser is gone; `finish` says what that means for the file
         request.POST.get(FIELD)  # reads the body
-    dataset = handler.finish()
-    return goto(request, reverse("datasets:detail", args=[dataset.id]))
+    return goto(request, _page_of(handler.finish()))
+
+
+def _page_of(dataset: Dataset) -> str:
+    """Where an upload is looked at until it is imported, and where it is afterwards."""
+    page = "datasets:preview" if dataset.status is DatasetStatus.STAGED else "datasets:detail"
+    return reverse(page, args=[dataset.id])
 
 
 def _answer_again(request: UserRequest, existing: Dataset) -> HttpResponse:
     """The same form once more; whether with the same file nobody knows before its body is read, so it is said."""
-    if existing.status != DatasetStatus.READY:
+    if existing.status not in (DatasetStatus.STAGED, DatasetStatus.READY):
         raise conflict_with(existing)
     messages.info(
         request,
         f"This form has already been used: “{existing.name}” was uploaded. "
         "To upload another file, start a new upload.",
     )
-    response = goto(request, reverse("datasets:detail", args=[existing.id]))
+    response = goto(request, _page_of(existing))
     if response.status_code == HTTPStatus.FOUND:
         response.status_code = HTTPStatus.SEE_OTHER  # fetch it; do not send the file once more
     return response
@@ -123,26 +129,15 @@ def _refuse_early(request: UserRequest) -> None:
 @login_required
 @require_safe
 def detail(request: UserRequest, dataset_id: str) -> HttpResponse:
-    """One dataset: facts, first rows, target; the full schema follows by itself."""
+    """One dataset: facts, first rows, target; the profile follows by itself."""
+    found = services.find_upload(user_id=request.user.id, dataset_id=dataset_id)
+    if found is not None and found.status is DatasetStatus.STAGED:
+        return goto(request, _page_of(found))
     dataset = services.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
     context = presenters.detail_context(dataset)
     failure = context.get("failure")
     status = failure.status if isinstance(failure, SmartMLError) else 200
     return render(request, "datasets/detail.html", context, status=status)
-
-
-@login_required
-@require_safe
-@vary_on_headers("HX-Request")
-def schema(request: UserRequest, dataset_id: str) -> HttpResponse:
-    """Every column of the whole file."""
-    dataset = services.get_dataset(user_id=request.user.id, dataset_id=dataset_id)
-    with previews.sole_reader(dataset=dataset) as sole:
-        if sole or previews.known_schema(dataset=dataset) is not None:
-            context = presenters.schema_context(dataset) | {"template": "datasets/_schema.html"}
-        else:
-            context = {"dataset": dataset, "waiting": True, "template": "datasets/_schema_pending.html"}
-    return render(request, str(context["template"]) if wants_fragment(request) else "datasets/schema.html", context)
 
 
 @login_required
@@ -181,7 +176,8 @@ def target(request: UserRequest, dataset_id: str) -> HttpResponse:
         return goto(request, reverse("datasets:detail", args=[dataset_id]))
     context = {"dataset": dataset, "target_form": form, "saved": form.is_valid()}
     template = "datasets/_target.html" if wants_fragment(request) else "datasets/target.html"
-    return render(request, template, context, status=422 if form.errors else 200)
+    response = render(request, template, context, status=422 if form.errors else 200)
+    return announce(response, "target-chosen") if form.is_valid() else response
 
 
 @login_required

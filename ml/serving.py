@@ -22,7 +22,6 @@ import importlib
 import json
 import logging
 import math
-import os
 import resource
 import sys
 from collections import OrderedDict
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ml import bundle
+from ml.child import keep_stdout
 from ml.evaluation import class_name
 from ml.prediction import Feature, to_frame
 from ml.problem import ProblemType
@@ -205,12 +205,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
 
 
 def main() -> None:
-    """Keep the real stdout for answers and point everybody else's at stderr, then serve."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    serve(sys.stdin.buffer, answers)
+    """Serve; the process ends with its parent, whose pipe then ends."""
+    serve(sys.stdin.buffer, keep_stdout())
 
 
 if __name__ == "__main__":

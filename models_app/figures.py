@@ -193,7 +193,7 @@ def _roc(curves: Sequence[Curve]) -> FigureView:
 
 
 def _precision_recall(curves: Sequence[Curve]) -> FigureView:
-    layout = _layout("recall: share of the class found", "precision: share of the alarms that are right")
+    layout = _layout("recall (share of the class found)", "precision (alarms that are right)")
     layout |= {"xaxis": layout["xaxis"] | _SHARE, "yaxis": layout["yaxis"] | _SHARE, "showlegend": len(curves) > 1}
     return FigureView(
         key="precision-recall",
@@ -362,7 +362,7 @@ def _segments(column: ColumnSegments, place: int, error_name: str) -> FigureView
 def _all_segments(segments: Iterable[ColumnSegments], error_name: str) -> FigureView:
     return FigureView(
         key="segments",
-        title="Error by further columns",
+        title="Error by column",
         caption=f"The {error_name} in each part, with its 95 % interval; the most telling columns first.",
         heads=("column", "part", "rows", error_name, "low", "high"),
         rows=tuple(

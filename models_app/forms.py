@@ -9,8 +9,8 @@ from django.http import QueryDict
 from datasets.file_names import clean_name
 from ml.prediction import Feature
 from ml.problem import Preset
+from ml.readable import plain_number
 from models_app.jobs_services import MAX_MODEL_NAME, MIN_FIT_SECONDS, longest_fit_seconds, time_limit_fault
-from models_app.presenters import plain_number
 from models_app.records import JobSettings
 from models_app.setup_form import ColumnSelect, SetupForm, field_of
 from smartml.errors import InvalidInput

@@ -15,11 +15,15 @@ from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
-from ml import bundle, evaluation, prediction, profiling, splits, training
+from ml import bundle, evaluation, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
+from ml.column_types import ColumnType, ValueFormat
 from ml.diagnosis import diagnose
 from ml.options import ClassWeights
+from ml.overriding import ChosenType
+from ml.problem import ProblemType
 from ml.setup_report import SetupReport
+from ml.targets import decide_problem
 from models_app import jobs_repository as jobs
 from models_app import repository, setup
 from models_app.records import FittedModel, Job, JobStatus
@@ -55,6 +59,7 @@ class _Run:
         self.should_stop = should_stop
         self.fit_started: float | None = None
         self.leaderboard: tuple[FittedModel, ...] = ()
+        self.chosen_types: tuple[ChosenType, ...] = ()
 
     def run(self) -> None:
         job, target = self.job, self.job.settings.target
@@ -91,7 +96,7 @@ class _Run:
             evaluation=report,
             features=features,
             unused_features=unused,
-        )
+        ) | {"chosen_types": [chosen.as_dict() for chosen in self.chosen_types]}
         archive = self._pack(fitted.predictor, metadata)
         self._stage("Storing", STORING)
         store(
@@ -101,6 +106,7 @@ class _Run:
             report=report,
             features=features,
             figures=figures,
+            chosen_types=self.chosen_types,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,
         )
@@ -124,12 +130,37 @@ class _Run:
         self._stage("Downloading data", DOWNLOADING)
         with datasets.normalised(dataset=dataset) as path:
             self._stage("Reading", READING)
-            schema = profiling.full_schema(path)
-            if self.job.settings.target not in {column.name for column in schema}:
-                # The same sentence as on the form, with the nearest name.
-                profiling.target_summary(path, self.job.settings.target)
-                raise InvalidTarget(f"There is no column {self.job.settings.target}.")
-            return profiling.read_frame(path, schema), schema
+            formats, types = datasets.formats_of(dataset=dataset), datasets.types_of(dataset=dataset)
+            found = profiling.full_schema(path, formats)
+            self._check_target(path, found, types.get(self.job.settings.target), formats)
+            schema, self.chosen_types = overriding.apply_types(path, found, types, formats)
+            return profiling.read_frame(path, schema, formats), schema
+
+    def _check_target(
+        self,
+        path: Path,
+        schema: tuple[profiling.ColumnSchema, ...],
+        kind: ColumnType | None,
+        formats: ValueFormat,
+    ) -> None:
+        """Whether the target still asks the same question: its type may have been changed meanwhile."""
+        target, problem_type = self.job.settings.target, self.job.problem_type
+        found = next((column.type for column in schema if column.name == target), None)
+        if found is None:
+            # The same sentence as on the form, with the nearest name.
+            profiling.target_summary(path, target, formats)
+            raise InvalidTarget(f"There is no column {target}.")
+        numbers = (ColumnType.INTEGER, ColumnType.NUMERIC)
+        is_same = problem_type is not ProblemType.REGRESSION or (kind or found) in numbers
+        if kind is not None and is_same:
+            summary = profiling.target_summary(path, target, formats, kind=kind)
+            wanted = self.job.settings.problem_type
+            is_same = decide_problem(summary, wanted=wanted).problem_type is problem_type
+        if not is_same:
+            raise TrainingFailed(
+                "The type of the target column was changed after this training had been asked for.",
+                hint="Train again.",
+            )
 
     def _fit(self, split: splits.Split) -> training.FitResult:
         job = self.job
@@ -206,6 +237,6 @@ def _setup_report(job: Job, split: splits.Split, fitted: training.FitResult) -> 
         families=job.settings.families,
         class_weights=job.settings.class_weights,
         seed=job.settings.seed,
-        ran_out_of_time=fitted.ran_out_of_time,
+        ran_out_of_time=fitted.ran_out_of_time or fitted.stopped_early,
         threshold=fitted.threshold,
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 from django.conf import settings
 
+from datasets.processes import PASSED_ON
 from ml import bundle
 from models_app.records import Model, ModelVersion
 from smartml.errors import IntegrityError, InvalidInput, ServiceUnavailable, SmartMLError, VersionMismatch
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 LOAD_SECONDS = 120.0
 PREDICT_SECONDS = 30.0
 WAIT_SECONDS = 60.0
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 _ERRORS: dict[str, type[SmartMLError]] = {
     error.code: error for error in (InvalidInput, IntegrityError, VersionMismatch)
 }
@@ -56,7 +56,7 @@ class _Child:
     def __init__(self) -> None:
         self._resources = ExitStack()
         scratch = self._resources.enter_context(workspace("model"))
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ml.serving"],
             cwd=settings.BASE_DIR,

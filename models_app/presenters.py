@@ -1,6 +1,5 @@
 """Records as the templates want them: times left, signs of scores, percentages. No input or output here."""
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 from ml.evaluation import Evaluation, ModelRow, lower_is_better
 from ml.prediction import Finding
 from ml.problem import ProblemType
+from ml.readable import plain_number
 from models_app.records import FittedModel, Job, JobStatus, ModelVersion
 from models_app.services import Prediction
 from models_app.setup_presenter import Fact, chosen, metric_of
@@ -241,16 +241,6 @@ class PredictionView:
 
 
 _MOST_BARS = 10
-_DIGITS = 6
-
-
-def plain_number(value: float) -> str:
-    """Six significant digits, all digits of larger numbers, never an exponent within what people read."""
-    if value == 0 or not 1e-6 <= abs(value) < 1e15:
-        return f"{value:.6g}"
-    decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def present_prediction(

@@ -14,6 +14,7 @@ from django.core.cache import cache
 
 from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
+from ml.overriding import ChosenType
 from ml.prediction import Feature, Finding, check_row
 from models_app import jobs_repository, jobs_services, predictor, repository
 from models_app.jobs_services import (
@@ -50,6 +51,7 @@ __all__ = [
     "list_jobs",
     "list_models",
     "longest_fit_seconds",
+    "model_chosen_types",
     "model_diagnosis",
     "model_evaluation",
     "model_features",
@@ -147,6 +149,16 @@ def model_diagnosis(*, model: Model, version: int) -> Diagnosis | None:
 def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
     """The columns one version was trained on, from its blob."""
     return _from_blob(model, version, SCHEMA, lambda document: tuple(map(Feature.from_dict, document["features"])))
+
+
+def model_chosen_types(*, model: Model, version: int) -> tuple[ChosenType, ...]:
+    """The columns that one version was trained on as another type than the one found, from its blob."""
+
+    def build(document: dict[str, Any]) -> tuple[ChosenType, ...]:
+        # Versions stored before types could be chosen say nothing of them.
+        return tuple(map(ChosenType.from_dict, document.get("chosen_types", ())))
+
+    return _from_blob(model, version, SCHEMA, build)
 
 
 def _from_blob(model: Model, version: int, stem: str, build: Callable[[dict[str, Any]], T]) -> T:

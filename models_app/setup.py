@@ -104,18 +104,18 @@ def _check_holdout_column(dataset: Dataset, settings: JobSettings, columns: tupl
         _refuse("holdout_column", f"`{_readable(name)}` is the target; rows are held out by another column.")
     else:
         _check_name("holdout_column", name)
-        found = next(column for column in datasets.schema_of(dataset=dataset) if column.name == name)
+        found = datasets.target_summary_of(dataset=dataset, target=name)
         shown = _readable(name)
         if settings.holdout_kind is HoldoutKind.GROUP:
-            if found.unique < MIN_GROUPS:
+            if found.distinct < MIN_GROUPS:
                 _refuse(
                     "holdout_column",
-                    f"`{shown}` has {found.unique} different value{'' if found.unique == 1 else 's'}; at least "
+                    f"`{shown}` has {found.distinct} different value{'' if found.distinct == 1 else 's'}; at least "
                     f"{MIN_GROUPS} groups are needed to hold some of them out.",
                 )
         elif found.type not in _TIMES:
             _refuse("holdout_column", f"`{shown}` holds neither dates nor numbers, so it does not order the rows.")
-        elif found.unique < 2:
+        elif found.distinct < 2:
             _refuse("holdout_column", f"`{shown}` is the same in every row, so there are no latest rows.")
 
 

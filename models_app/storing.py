@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
+from ml.overriding import ChosenType
 from ml.prediction import Feature
 from models_app import jobs_repository as jobs
 from models_app import repository
@@ -47,6 +48,7 @@ def store(
     report: Evaluation,
     features: tuple[Feature, ...],
     figures: Diagnosis,
+    chosen_types: tuple[ChosenType, ...],
     base_model: str,
     fit_seconds: float,
 ) -> None:
@@ -56,7 +58,10 @@ def store(
     """
     documents: dict[str, Mapping[str, Any]] = {
         "evaluation": report.as_dict(),
-        "schema": {"features": [feature.as_dict() for feature in features]},
+        "schema": {
+            "features": [feature.as_dict() for feature in features],
+            "chosen_types": [chosen.as_dict() for chosen in chosen_types],
+        },
         "figures": figures,
     }
     stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, documents))

@@ -9,6 +9,7 @@ from functools import partial
 from django.utils import timezone
 
 from accounts.closing import sweep_closing, sweep_tombstones
+from datasets import activities
 from datasets.services import sweep_datasets
 from models_app import jobs_repository as jobs
 from models_app import queue, repository
@@ -117,6 +118,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "expired_leases": sweep_expired_leases,
     "unclaimed_jobs": sweep_unclaimed_jobs,
     "job_blobs": sweep_job_blobs,
+    "activities": activities.sweep,
     "deleted_models": sweep_deleted_models,
     "datasets": sweep_datasets,
     "accounts": _accounts,

@@ -44,6 +44,7 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     status = 200
     try:
         evaluation = services.model_evaluation(model=model, version=version.version)
+        context["chosen_types"] = services.model_chosen_types(model=model, version=version.version)
     except (BlobMissing, ServiceUnavailable) as error:
         # The facts, and above all the delete button, must stay within reach.
         context["failure"], status = error, error.status

@@ -24,10 +24,11 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from datasets import stopping
+from datasets.processes import MARK, TRACE, become_subreaper, end_tree
 from models_app import jobs_repository as jobs
-from models_app import queue, stopping
+from models_app import queue
 from models_app.jobs_services import deadline_seconds
-from models_app.processes import MARK, TRACE, become_subreaper, end_tree
 from models_app.records import Job, JobError, JobStatus
 from smartml.errors import ServiceUnavailable, SmartMLError
 from storage.blobs import get_blobs
@@ -60,7 +61,7 @@ CRASHED = JobError(
 OUT_OF_MEMORY = JobError(
     code="out_of_memory",
     message="The training process was killed by the system, most likely because memory ran out.",
-    hint="Train with the Quick preset, on fewer rows, or on a machine with more memory.",
+    hint="Train on fewer rows or columns, with a smaller preset, or on a machine with more memory.",
 )
 TIMED_OUT = JobError(
     code="timed_out",

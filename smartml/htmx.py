@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
-from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
@@ -52,6 +52,16 @@ def page_url(request: HttpRequest) -> str | None:
     parts = urlsplit(current)
     path = parts.path or "/"
     return f"{path}?{parts.query}" if parts.query else path
+
+
+def in_place_of(response: HttpResponse, selector: str) -> HttpResponse:
+    """Replace another element than the one that has asked."""
+    return reswap(retarget(response, selector), "outerHTML")
+
+
+def announce(response: HttpResponse, event: str) -> HttpResponse:
+    """Let the page know that something has changed; its parts may listen for ``event`` on the body."""
+    return trigger_client_event(response, event, after="settle")
 
 
 def as_alert(response: HttpResponse) -> HttpResponse:

@@ -1,9 +1,9 @@
 """Every setting, typed, from the environment.
 
 Order: the process environment, then ``.env`` beside ``manage.py``, then ``stack.env`` in the local stack's
-directory (written by ``manage.py runlocal``: ports while it runs), then ``secret.env`` there (a generated secret
-key). A value that does not parse
-stops the start with its name. ``.env.example`` lists every variable; a test compares it with this file.
+directory (written by ``manage.py runlocal``: ports while it runs), then ``secret.env`` there (generated
+secrets). A value that does not parse stops the start with its name. ``.env.example`` lists every variable; a test
+compares it with this file.
 """
 
 from pathlib import Path
@@ -127,6 +127,8 @@ AXES_LOCKOUT_CALLABLE = "smartml.views.locked_out"
 AXES_USERNAME_CALLABLE = "accounts.services.sign_in_name"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
+# Failures have to be counted; who signed in from where, with which browser, nobody here needs to know.
+AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 
 # --- Security headers and cookies ----------------------------------------------------------------------------
@@ -175,13 +177,22 @@ AZURE_AUTHORITY = env.str("AZURE_AUTHORITY", default="")
 AZURE_DATASETS_CONTAINER = env.str("AZURE_DATASETS_CONTAINER", default="datasets")
 AZURE_MODELS_CONTAINER = env.str("AZURE_MODELS_CONTAINER", default="models")
 
+# --- Kaggle --------------------------------------------------------------------------------------------------
+# For people without a token of their own: a token, or a user name with its key.
+KAGGLE_API_TOKEN = env.str("KAGGLE_API_TOKEN", default="")
+KAGGLE_USERNAME = env.str("KAGGLE_USERNAME", default="")
+KAGGLE_KEY = env.str("KAGGLE_KEY", default="")
+# Encrypts people's own tokens. The first key encrypts, every one decrypts.
+KAGGLE_CREDENTIALS_KEY = [key.strip() for key in env.list("KAGGLE_CREDENTIALS_KEY", default=[]) if key.strip()]
+KAGGLE_BASE_URL = env.str("KAGGLE_BASE_URL", default="")
+
 # --- Queue ---------------------------------------------------------------------------------------------------
 # `retry` exceeds every run time: the broker's redelivery is the last backstop, the jobs collection the truth.
 _LONGEST_TRAINING = 4 * 3600
 Q_CLUSTER = {
     "name": "light",
     "orm": "default",
-    "workers": env.int("LIGHT_WORKERS", default=2),
+    "workers": env.int("LIGHT_WORKERS", default=4),
     "timeout": 300,
     "retry": _LONGEST_TRAINING + 1200,
     "queue_limit": 1,
@@ -214,6 +225,8 @@ TRAINING_FAMILIES = env.list("TRAINING_FAMILIES", default=[])
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
 # Blobs that no metadata speaks of are reported at once and deleted when they are this old.
 STRAY_BLOB_HOURS = env.int("STRAY_BLOB_HOURS", default=24)
+# Uploads that nobody has imported or abandoned are deleted after this time.
+STAGED_UPLOAD_HOURS = env.int("STAGED_UPLOAD_HOURS", default=24)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * MIB
 # `datasets.views.upload` alone takes a file, with a handler of its own.
 FILE_UPLOAD_HANDLERS = ["smartml.uploads.RefuseFiles"]
@@ -257,6 +270,8 @@ LOGGING = {
         # Repeats the sign-in server's answer word for word; `storage.credentials` logs what is safe to know.
         "azure.identity": {"level": "CRITICAL"},
         "pymongo": {"level": "WARNING"},
+        # At DEBUG it logs addresses with the signatures that open them.
+        "urllib3": {"level": "WARNING"},
         # A line for every good sign-in that there was nothing to forget.
         "axes": {"level": "WARNING"},
     },

@@ -58,6 +58,7 @@ def _overview(user_id: str) -> dict[str, object]:
         "stored_bytes": totals.datasets_bytes + totals.models_bytes,
         "active_jobs": jobs_repository.recent(user_id=user_id, limit=100, active_only=True),
         "jobs": jobs_repository.recent(user_id=user_id, limit=RECENT),
+        "staged": datasets_repository.staged_of_user(user_id=user_id),
         "datasets": datasets_repository.list_page(user_id=user_id, limit=RECENT).items,
         "models": models_repository.list_page(user_id=user_id, limit=RECENT).items,
     }

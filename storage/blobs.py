@@ -7,7 +7,7 @@ is known before a page has sent its headers.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from django.utils.http import content_disposition_header
 from smartml.errors import BlobMissing, Conflict, StorageNotConfigured
 from storage import paths
 from storage.blobs_errors import error_code, translate, translated
+from storage.blobs_update import update_blob
 from storage.blobs_writer import BlobWriter, Stored
 from storage.credentials import AuthKind, AzureSettings, PromptCredential, make_credential
 
@@ -174,12 +175,9 @@ class AzureBlobStorage:
 
         :param etag: read only this very version. Raises BlobMissing when the blob is absent or another.
         """
-        condition: dict[str, Any] = {}
-        if etag is not None:
-            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         with translated():
             # Later pieces are asked for under the etag of the first, so a blob can never change half-way.
-            chunks = self._blob(container, name).download_blob(**condition).chunks()
+            chunks = self._blob(container, name).download_blob(**_only(etag)).chunks()
         return _translated_each(chunks)
 
     def download_to(self, container: str, name: str, path: Path) -> str:
@@ -196,14 +194,20 @@ class AzureBlobStorage:
             raise
         return digest.hexdigest()
 
-    def read_range(self, container: str, name: str, *, offset: int = 0, length: int) -> bytes:
-        """At most ``length`` bytes from ``offset``; fewer at the end of the blob, none behind it."""
+    def read_range(
+        self, container: str, name: str, *, offset: int = 0, length: int, etag: str | None = None
+    ) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer at the end of the blob, none behind it.
+
+        :param etag: read only this very version. Raises BlobMissing when the blob is absent or another.
+        """
         if length <= 0:
             return b""
         blob = self._blob(container, name)
         with translated():
             try:
-                return blob.download_blob(offset=offset, length=length).readall()
+                data: bytes = blob.download_blob(offset=offset, length=length, **_only(etag)).readall()
+                return data
             except HttpResponseError as error:
                 if error.status_code == 416 or error_code(error) == "InvalidRange":
                     return b""
@@ -286,6 +290,7 @@ class AzureBlobStorage:
     # --- The vocabulary of datasets and models ----------------------------------------------------------------
     dataset_blob = staticmethod(paths.dataset_blob)
     dataset_prefix = staticmethod(paths.dataset_prefix)
+    derived_blob = staticmethod(paths.derived_blob)
     model_blob = staticmethod(paths.model_blob)
     model_file = staticmethod(paths.model_file)
     model_prefix = staticmethod(paths.model_prefix)
@@ -301,6 +306,39 @@ class AzureBlobStorage:
     def delete_dataset(self, *, user_id: str, dataset_id: str) -> Removed:
         """Delete every blob of the dataset."""
         return self.delete_prefix(self.datasets_container, paths.dataset_prefix(user_id, dataset_id))
+
+    def put_derived(self, *, user_id: str, dataset_id: str, name: str, data: bytes) -> None:
+        """Store something small that was made from a dataset's rows, in the place of a former one."""
+        blob = self._blob(self.datasets_container, paths.derived_blob(user_id, dataset_id, name))
+        with translated():
+            blob.upload_blob(data, overwrite=True)
+
+    def get_derived(self, *, user_id: str, dataset_id: str, name: str) -> bytes | None:
+        """What ``put_derived`` has stored; None when there is nothing of this name."""
+        try:
+            return b"".join(self.iter_derived(user_id=user_id, dataset_id=dataset_id, name=name))
+        except BlobMissing:
+            return None
+
+    def open_derived_writer(self, *, user_id: str, dataset_id: str, name: str) -> BlobWriter:
+        """A create-only writer for something large that is made from a dataset's rows. Raises Conflict."""
+        return self.open_writer(self.datasets_container, paths.derived_blob(user_id, dataset_id, name))
+
+    def iter_derived(self, *, user_id: str, dataset_id: str, name: str) -> Iterator[bytes]:
+        """The bytes of a derived blob in pieces. Raises BlobMissing."""
+        return self.iter_chunks(self.datasets_container, paths.derived_blob(user_id, dataset_id, name))
+
+    def update_derived(
+        self, *, user_id: str, dataset_id: str, name: str, change: Callable[[bytes | None], bytes]
+    ) -> bytes:
+        """Replace something small by what ``change`` makes of it (None: nothing yet), whoever else does so."""
+        return update_blob(
+            self._blob(self.datasets_container, paths.derived_blob(user_id, dataset_id, name)), change
+        )
+
+    def delete_derived(self, *, user_id: str, dataset_id: str, name: str) -> bool:
+        """Whether there was something of this name to delete."""
+        return bool(self.delete_blobs(self.datasets_container, [paths.derived_blob(user_id, dataset_id, name)]))
 
     def upload_model(self, *, user_id: str, model_id: str, version: int, path: Path) -> Stored:
         """Store the zip at ``path`` as this version. Raises Conflict: a version is never overwritten."""
@@ -335,6 +373,11 @@ class AzureBlobStorage:
         return Removed(
             count=len(deleted), names=deleted, prefix=f"{folder}*-v{version}.*", remaining=len(of_version())
         )
+
+
+def _only(etag: str | None) -> dict[str, Any]:
+    """The condition that a blob is this very version."""
+    return {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _translated_each(items: Iterator[_Item]) -> Iterator[_Item]:

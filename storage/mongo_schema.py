@@ -17,6 +17,7 @@ MAX_NAME: Final = 200
 MAX_FILE_NAME: Final = 255
 MAX_COLUMN_NAME: Final = 1000
 MAX_STAGE: Final = 200
+MAX_SOURCE_REF: Final = 1000
 MAX_SENTENCE: Final = 2000
 MAX_LEADERBOARD: Final = 200
 
@@ -31,6 +32,7 @@ class Name(StrEnum):
     MODELS = "models"
     JOBS = "jobs"
     USERS = "users"
+    ACTIVITIES = "activities"
 
 
 def _text(limit: int, *, minimum: int = 0) -> Schema:
@@ -97,8 +99,17 @@ _SETTINGS: Final = _closed(
     },
 )
 
+# The optional ones are those that tables stored earlier do without.
 _DIALECT: Final = _closed(
-    {"encoding": _text(40), "delimiter": _text(4), "quotechar": _text(4), "has_header": _FLAG}
+    {"encoding": _text(40), "delimiter": _text(4), "quotechar": _text(4), "has_header": _FLAG},
+    optional={
+        "escapechar": _text(4),
+        "skip_lines": _COUNT,
+        "comment": _text(4),
+        "decimal": _text(1),
+        "thousands": _text(1),
+        "date_order": _one_of("", "dmy", "mdy", "ymd"),
+    },
 )
 _DATASET: Final = _closed(
     {
@@ -110,7 +121,7 @@ _DATASET: Final = _closed(
         "bad_row_count": _COUNT,
         "column_count": _COUNT,
         "file_size": _COUNT,
-        "status": _one_of("uploading", "ready", "deleting"),
+        "status": _one_of("uploading", "staged", "ready", "deleting"),
         "azure_dataset_url": _optional(_URL),
         "source": _one_of("upload", "kaggle", "sample"),
         "target_column": _optional(_COLUMN),
@@ -119,7 +130,9 @@ _DATASET: Final = _closed(
         "etag": _optional(_WORD),
         "sha256": {"oneOf": [{"bsonType": "null"}, _SHA256]},
         "dialect": {"oneOf": [{"bsonType": "null"}, _DIALECT]},
-    }
+    },
+    # Where an import came from: `owner/slug@3:table.csv`.
+    optional={"source_ref": _text(MAX_SOURCE_REF, minimum=1)},
 )
 
 # Facts of one stored version; the top level of a model mirrors those of its current version.
@@ -166,6 +179,12 @@ _MODEL: Final = _closed(
     }
 )
 
+_ERROR: Final[Schema] = {
+    "oneOf": [
+        {"bsonType": "null"},
+        _closed({"code": _WORD, "message": _text(MAX_SENTENCE), "hint": _text(MAX_SENTENCE)}),
+    ]
+}
 _JOB: Final = _closed(
     {
         "_id": _ID,
@@ -197,14 +216,35 @@ _JOB: Final = _closed(
             "items": _closed({"name": _text(MAX_NAME), "val_score": _optional(_NUMBER), "fit_seconds": _NUMBER}),
         },
         "metric": _optional(_WORD),
-        "error": {
-            "oneOf": [
-                {"bsonType": "null"},
-                _closed({"code": _WORD, "message": _text(MAX_SENTENCE), "hint": _text(MAX_SENTENCE)}),
-            ]
-        },
+        "error": _ERROR,
     },
     optional={"stop_requested": _FLAG},
+)
+
+# Work on a dataset in the background. ``subject`` is what it is about: a reference, a column's name.
+_ACTIVITY: Final = _closed(
+    {
+        "_id": _ID,
+        "user_id": _ID,
+        "dataset_id": _ID,
+        "kind": _one_of("kaggle", "read", "convert", "profile", "relation", "index"),
+        "subject": _COLUMN,
+        "status": _one_of("queued", "running", "succeeded", "failed", "cancelled"),
+        "stage": _text(MAX_STAGE),
+        "progress": _SHARE,
+        "done_bytes": _COUNT,
+        "total_bytes": _COUNT,
+        "attempt": _COUNT,
+        "created_at": _DATE,
+        "queued_at": _DATE,
+        "started_at": _optional(_DATE),
+        "finished_at": _optional(_DATE),
+        "lease_owner": _optional(_text(MAX_NAME)),
+        "lease_until": _optional(_DATE),
+        "cancel_requested": _FLAG,
+        "has_leftovers": _FLAG,
+        "error": _ERROR,
+    }
 )
 
 _USER: Final = _closed(
@@ -226,6 +266,7 @@ VALIDATORS: Final[dict[str, Schema]] = {
     Name.MODELS: _MODEL,
     Name.JOBS: _JOB,
     Name.USERS: _USER,
+    Name.ACTIVITIES: _ACTIVITY,
 }
 
 
@@ -241,12 +282,15 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
         _index("by_name", "user_id", "name", "_id", collation=NAME_ORDER),
         _index("by_file_size", "user_id", "file_size", "_id"),
         _index("by_row_count", "user_id", "row_count", "_id"),
+        _index("by_sha256", "user_id", "sha256", "uploaded_at", "_id"),
+        _index("staged_of_user", "user_id", "uploaded_at", "_id", partialFilterExpression={"status": "staged"}),
         _index(
             "unfinished",
             "status",
             "touched_at",
             partialFilterExpression={"status": {"$in": ["uploading", "deleting"]}},
         ),
+        _index("staged", "touched_at", partialFilterExpression={"status": "staged"}),
     ),
     Name.MODELS: (
         _index("by_created_at", "user_id", "created_at", "_id"),
@@ -265,6 +309,23 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
             "lease_until",
             partialFilterExpression={"status": {"$in": ["running", "evaluating", "storing"]}},
         ),
+    ),
+    Name.ACTIVITIES: (
+        _index("of_dataset", "dataset_id", "kind", "created_at"),
+        _index("of_user", "user_id", "status", "created_at"),
+        # One at a time: the second request for the same work finds the first.
+        _index(
+            "sole",
+            "dataset_id",
+            "kind",
+            "subject",
+            unique=True,
+            partialFilterExpression={"status": {"$in": ["queued", "running"]}},
+        ),
+        _index("queue", "status", "queued_at", partialFilterExpression={"status": "queued"}),
+        _index("leases", "status", "lease_until", partialFilterExpression={"status": "running"}),
+        _index("leftovers", "has_leftovers", "status", partialFilterExpression={"has_leftovers": True}),
+        _index("by_finished_at", "finished_at"),
     ),
     Name.USERS: (_index("tombstones", "closing_at", partialFilterExpression={"closing_at": {"$exists": True}}),),
 }

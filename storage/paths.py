@@ -1,6 +1,7 @@
 """Where every blob lives. The only place that knows a path inside the containers.
 
-Datasets container: ``{user_id}/{dataset_id}/{file_name}``.
+Datasets container: ``{user_id}/{dataset_id}/{file_name}``, and beside it what was derived from its rows,
+``{user_id}/{dataset_id}/derived/{name}``.
 Models container: ``{user_id}/{model_id}/model-v{version}.zip``, and beside it what was derived from the same
 rows, ``{user_id}/{model_id}/{stem}-v{version}.{ext}``.
 """
@@ -11,6 +12,7 @@ from storage.ids import is_id
 
 _STEM = re.compile(r"[a-z][a-z0-9_-]*")
 _EXTENSION = re.compile(r"[a-z0-9]+")
+_DERIVED = re.compile(r"[a-z0-9][a-z0-9_-]*\.[a-z0-9]+")
 _VERSION_STEM = re.compile(r"-v[1-9][0-9]*\.$")
 
 
@@ -37,6 +39,13 @@ def dataset_blob(user_id: str, dataset_id: str, file_name: str) -> str:
     if not file_name or file_name in {".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", file_name):
         raise ValueError("A file name inside a container may not hold separators or control characters.")
     return _folder(user_id, dataset_id) + file_name
+
+
+def derived_blob(user_id: str, dataset_id: str, name: str) -> str:
+    """``u/d/derived/profile.json``: what was made from a dataset's rows. Raises ValueError for an odd name."""
+    if not _DERIVED.fullmatch(name):
+        raise ValueError("A derived blob needs a plain lower-case name with one extension.")
+    return f"{_folder(user_id, dataset_id)}derived/{name}"
 
 
 def model_prefix(user_id: str, model_id: str) -> str:

@@ -8,6 +8,16 @@ from tests.services import blob_service
 
 
 def dataset_blobs(stack) -> list[str]:
+    """The files of datasets, without what was derived from them."""
+    return [name for name in _blobs(stack) if "/derived/" not in name]
+
+
+def derived_blobs(stack) -> list[str]:
+    """What lies beside the files: receipts, quarantines, packed files, profiles."""
+    return [name for name in _blobs(stack) if "/derived/" in name]
+
+
+def _blobs(stack) -> list[str]:
     with blob_service() as service:
         return [blob.name for blob in service.get_container_client(stack.datasets_container).list_blobs()]
 
@@ -27,6 +37,6 @@ def temporary_files(stack) -> list[str]:
 
 def assert_no_dataset_left(stack) -> None:
     """No blob, no metadata, and nothing in the temporary directory that was not there before."""
-    assert dataset_blobs(stack) == []
+    assert _blobs(stack) == []
     assert dataset_rows() == []
     assert temporary_files(stack) == []

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from datasets import activities_repository as activities
 from datasets import repository as datasets
-from datasets.records import Dataset, DatasetStatus, Source
+from datasets.activity_records import Activity, ActivityKind, ActivityStatus
+from datasets.records import Dataset, DatasetStatus, Source, TableFacts
 from ml.problem import Preset, ProblemType
 from models_app import jobs_repository as jobs
 from models_app import repository as models
@@ -36,11 +38,18 @@ def make_dataset(**changes: Any) -> Dataset:
     return Dataset(**(values | changes))
 
 
-def mark_ready(dataset: Dataset, **changes: Any) -> Dataset:
+def mark_ready(dataset: Dataset, *, azure_dataset_url: str | None = None, **changes: Any) -> Dataset:
+    url = f"http://127.0.0.1/datasets/{dataset.user_id}/{dataset.id}/{dataset.file_name}"
+    return datasets.mark_ready(
+        dataset_id=dataset.id,
+        user_id=dataset.user_id,
+        azure_dataset_url=azure_dataset_url or url,
+        facts=make_facts(**changes),
+    )
+
+
+def make_facts(**changes: Any) -> TableFacts:
     values: dict[str, Any] = {
-        "dataset_id": dataset.id,
-        "user_id": dataset.user_id,
-        "azure_dataset_url": f"http://127.0.0.1/datasets/{dataset.user_id}/{dataset.id}/{dataset.file_name}",
         "etag": '"0x1"',
         "sha256": SHA256,
         "file_size": 100,
@@ -49,7 +58,7 @@ def mark_ready(dataset: Dataset, **changes: Any) -> Dataset:
         "column_count": 3,
         "dialect": DIALECT,
     }
-    return datasets.mark_ready(**(values | changes))
+    return TableFacts(**(values | changes))
 
 
 def ready_dataset(*, file_size: int = 100, row_count: int = 10, **changes: Any) -> Dataset:
@@ -57,6 +66,20 @@ def ready_dataset(*, file_size: int = 100, row_count: int = 10, **changes: Any) 
     dataset = make_dataset(**changes)
     datasets.insert_uploading(dataset=dataset)
     return mark_ready(dataset, file_size=file_size, row_count=row_count)
+
+
+def stored_activity(dataset: Dataset) -> Activity:
+    """Work on a dataset that waits for a worker."""
+    activity = Activity(
+        id=new_id(),
+        user_id=dataset.user_id,
+        dataset_id=dataset.id,
+        kind=ActivityKind.PROFILE,
+        status=ActivityStatus.QUEUED,
+        created_at=now(),
+        queued_at=now(),
+    )
+    return activities.insert(activity=activity)
 
 
 def make_job(**changes: Any) -> Job:

@@ -54,6 +54,12 @@ def prepare_environment() -> Path:
         "CACHE_URL": "locmemcache://smartml",
         "EMAIL_URL": "consolemail://",
         "SECRET_KEY": "a-key-that-only-the-tests-use-0123456789-abcdefghij",
+        # Nobody's own: neither is a token of whoever runs the tests used, nor Kaggle itself asked.
+        "KAGGLE_CREDENTIALS_KEY": "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=",
+        "KAGGLE_API_TOKEN": "",
+        "KAGGLE_USERNAME": "",
+        "KAGGLE_KEY": "",
+        "KAGGLE_BASE_URL": "http://127.0.0.1:9",
         "DEBUG": "false",
         "HTTPS": "false",
         "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",

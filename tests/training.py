@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from datasets.processes import MARK
 from models_app import jobs_repository
-from models_app.processes import MARK
 from models_app.records import Job
 from storage.mongo import get_database
 from tests.services import blob_service

@@ -1,10 +1,6 @@
 """How scores and durations of models are written."""
 
-import re
-
 from django import template
-from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
 
 from models_app.presenters import metric_label as _metric_label
 
@@ -25,17 +21,6 @@ def score(value: float | None) -> str:
 def score_range(bounds: tuple[float, float] | None) -> str:
     """Both ends of an interval; a dash where there is none."""
     return "–" if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"
-
-
-@register.filter
-def with_code(sentence: str) -> SafeString:
-    """A sentence of the app with what stands between backticks as code; everything else stays text."""
-    parts = re.split(r"`([^`]*)`", sentence)
-    shown = [
-        format_html("<code>{}</code>", part) if odd % 2 else conditional_escape(part)
-        for odd, part in enumerate(parts)
-    ]
-    return mark_safe("".join(shown))  # noqa: S308 -- every part has been escaped above
 
 
 @register.filter

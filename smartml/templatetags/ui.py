@@ -1,12 +1,13 @@
-"""Template tags of the layout: icons, form widgets with Tabler's classes, durations."""
+"""Template tags of the layout: icons, form widgets with Tabler's classes, durations, names in sentences."""
 
 import math
+import re
 
 from django import template
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select
 from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
@@ -69,3 +70,14 @@ def duration(seconds: float | str | None) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+@register.filter
+def with_code(sentence: str) -> SafeString:
+    """A sentence of the app with what stands between backticks as code; everything else stays text."""
+    parts = re.split(r"`([^`]*)`", sentence)
+    shown = [
+        format_html("<code>{}</code>", part) if odd % 2 else conditional_escape(part)
+        for odd, part in enumerate(parts)
+    ]
+    return mark_safe("".join(shown))  # noqa: S308 -- every part has been escaped above

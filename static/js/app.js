@@ -93,6 +93,11 @@
     if (document.querySelector('#content [aria-invalid="true"]')) focusFirstInvalid();
   });
 
+  // --- The answer to what was asked, above a long form ------------------------------------------------------
+  document.addEventListener("htmx:afterSettle", ({ target }) => {
+    target.querySelector?.("[data-reveal]")?.scrollIntoView({ block: "start" });
+  });
+
   // --- One submit per click ---------------------------------------------------------------------------------
   const buttonsOf = (form) => form.querySelectorAll("button:not([type=button]):not([type=reset]), input[type=submit]");
   const hold = (form) => {

@@ -1,5 +1,12 @@
-// The upload form: a drop zone, a size check before a byte is sent, a progress bar. Without this file the form still works.
+// The upload form: a drop zone, a size check before a byte is sent, a progress bar; and on the page that follows, how a
+// file is read. Without this file both forms still work.
 (() => {
+  // The choices come back from the server with every change; what was unfolded stays so.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const form = event.detail.elt.closest?.("form[data-dialect]");
+    if (form?.querySelector("details[data-more]")?.open) event.detail.parameters.more = "1";
+  });
+
   const formOf = (node) => node?.closest?.("form[data-upload]");
   const inputOf = (form) => form.querySelector('input[type="file"]');
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from smartml.local.machine import free_port
 from storage.ids import new_id
+from tests.kaggle_stub import Kaggle, kaggle_stub
 from tests.services import RUN, WORKER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,14 @@ _START_WITHIN = 120
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[str]:
+def kaggle() -> Iterator[Kaggle]:
+    """The Kaggle that the site asks."""
+    with kaggle_stub() as stub:
+        yield stub
+
+
+@pytest.fixture(scope="session")
+def site(kaggle: Kaggle) -> Iterator[str]:
     """The address of a stack started by ``runlocal`` in a directory of its own, stopped by Ctrl-C."""
     directory = RUN / (WORKER or "main") / f"browser_{new_id()}"
     (directory / "tmp").mkdir(parents=True)
@@ -45,6 +53,7 @@ def site() -> Iterator[str]:
         "WEB_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(directory / "tmp"),
+        "KAGGLE_BASE_URL": kaggle.url,
     }
     log = directory / "runlocal.log"
     with log.open("wb") as out:

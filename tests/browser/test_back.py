@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_whole_way import sign_up, upload
+from tests.browser.test_whole_way import import_file, sign_up, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -19,19 +19,19 @@ def table(path: Path, rows: int = 40) -> Path:
 def test_back_and_another_file_is_another_dataset(page: Page, tmp_path: Path):
     sign_up(page)
     upload(page, table(tmp_path / "first.csv"))
-    expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
+    expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}/preview$"))
     first = page.url
     page.go_back()
     page.locator('input[type="file"]').set_input_files(table(tmp_path / "second.csv"))
     page.get_by_role("button", name="Upload").click()
-    expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
+    expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}/preview$"))
     expect(page.locator("h1")).to_contain_text("second")
     assert page.url != first
 
 
 def test_a_used_training_form_comes_back_in_place_with_its_sentence(page: Page, tmp_path: Path):
     sign_up(page)
-    upload(page, table(tmp_path / "table.csv"))
+    import_file(page, table(tmp_path / "table.csv"))
     expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
     train = page.url + "/train?target=kind"
     page.goto(train)

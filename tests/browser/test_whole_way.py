@@ -41,9 +41,14 @@ def upload(page: Page, path: Path) -> None:
     page.get_by_role("button", name="Upload").click()
 
 
+def import_file(page: Page, path: Path) -> None:
+    upload(page, path)
+    page.get_by_role("button", name="Import").click()
+
+
 def test_the_whole_way(page: Page, tumours: Path):
     sign_up(page)
-    upload(page, tumours)
+    import_file(page, tumours)
     expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
     dataset_url = page.url
     expect(page.locator("main")).to_contain_text("569")
@@ -66,6 +71,7 @@ def test_the_whole_way(page: Page, tumours: Path):
     answer = page.locator('[data-test="prediction"]')
     expect(answer).to_contain_text(re.compile("malignant|benign"), timeout=60_000)
     expect(answer.locator("progress")).to_have_count(2)
+    expect(answer).to_be_in_viewport()
     page.get_by_label("mean radius").fill("very large")
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_label("mean radius")).to_have_attribute("aria-invalid", "true")
@@ -90,7 +96,7 @@ def test_the_whole_way(page: Page, tumours: Path):
 
 def test_cancel_ends_a_training_within_seconds_and_keeps_nothing(page: Page, tumours: Path):
     sign_up(page)
-    upload(page, tumours)
+    import_file(page, tumours)
     expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
     page.goto(page.url + "/train?target=diagnosis")
     page.get_by_label("Time limit").fill("120")

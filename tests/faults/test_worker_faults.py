@@ -16,7 +16,8 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from datasets import services as datasets
-from models_app import jobs_repository, queue, services, stopping, sweep, worker
+from datasets import stopping
+from models_app import jobs_repository, queue, services, sweep, worker
 from models_app.records import JobStatus
 from models_app.tasks import run_training
 from storage.blobs import get_blobs

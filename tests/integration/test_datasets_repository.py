@@ -10,7 +10,7 @@ from datasets.records import Dataset, DatasetSort, DatasetStatus, Totals
 from smartml.errors import AccountClosing, Conflict, InvalidInput
 from storage import mongo_users
 from storage.ids import new_id
-from tests.records import DIALECT, make_dataset, mark_ready, now, ready_dataset
+from tests.records import DIALECT, make_dataset, make_facts, mark_ready, now, ready_dataset
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -357,3 +357,68 @@ def test_search_and_sort_go_together_in_pages():
         f"even {i:02}" for i in range(0, 12, 2)
     ]
     assert len(names(user_id, search="odd", sort=DatasetSort.LARGEST, limit=2)) == 6
+
+
+# --- Staged --------------------------------------------------------------------------------------------------
+def staged(**changes):
+    dataset = make_dataset(**changes)
+    repository.insert_uploading(dataset=dataset)
+    return repository.mark_staged(**key(dataset), facts=make_facts())
+
+
+def test_staged_is_not_counted_and_importing_counts_once():
+    dataset = staged()
+    assert (dataset.status, dataset.azure_dataset_url, dataset.row_count) == (DatasetStatus.STAGED, None, 10)
+    assert repository.totals(user_id=dataset.user_id) == Totals()
+    assert repository.list_page(user_id=dataset.user_id).items == ()
+    assert repository.mark_staged(**key(dataset), facts=make_facts()) == dataset
+
+    ready = mark_ready(dataset)
+    assert mark_ready(dataset) == ready
+    assert repository.totals(user_id=dataset.user_id).datasets_count == 1
+    with pytest.raises(Conflict):
+        repository.mark_staged(**key(dataset), facts=make_facts())
+    with pytest.raises(Conflict):
+        mark_ready(dataset, etag='"another blob"')
+
+
+def test_packed_becomes_a_table_once():
+    dataset = make_dataset()
+    repository.insert_uploading(dataset=dataset)
+    packed = repository.mark_packed(**key(dataset), file_size=7)
+    assert (packed.is_packed, packed.file_size) == (True, 7)
+    with pytest.raises(Conflict):
+        mark_ready(packed)
+    table = repository.mark_staged(**key(dataset), facts=make_facts())
+    assert not table.is_packed
+    with pytest.raises(Conflict):
+        repository.mark_staged(**key(dataset), facts=make_facts(etag='"another table"'))
+    with pytest.raises(Conflict):
+        repository.mark_packed(**key(dataset), file_size=8)
+
+
+def test_staged_ones_are_found_by_owner_age_and_content():
+    first = staged()
+    second = staged(user_id=first.user_id)
+    staged()
+
+    assert repository.staged_of_user(user_id=first.user_id) == (second, first)
+    assert repository.staged(untouched_since=now() - timedelta(minutes=1)) == ()
+    assert len(repository.staged(untouched_since=now() + timedelta(minutes=1))) == 3
+    assert repository.unfinished(untouched_since=now() + timedelta(minutes=1)) == ()
+    same = {"user_id": first.user_id, "sha256": first.sha256}
+    assert repository.first_with_content(**same, before=now()) == first
+    assert repository.first_with_content(**same, before=now(), other_than=first.id) == second
+    assert repository.first_with_content(**same, before=first.uploaded_at, other_than=first.id) in (None, second)
+    assert repository.first_with_content(user_id=new_id(), sha256=first.sha256, before=now()) is None
+
+
+def test_only_a_staged_one_is_deleted_as_staged():
+    dataset = staged()
+    edge = now() + timedelta(minutes=1)
+    assert repository.touch(dataset_id=dataset.id)
+    assert repository.mark_deleting(**key(dataset), untouched_since=edge) is None
+    gone = repository.mark_deleting(**key(dataset), status=DatasetStatus.STAGED, untouched_since=edge)
+    assert gone.status is DatasetStatus.DELETING
+    ready = ready_dataset()
+    assert repository.mark_deleting(**key(ready), status=DatasetStatus.STAGED) is None

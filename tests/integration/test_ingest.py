@@ -11,8 +11,8 @@ from azure.storage.blob import BlobClient
 from django.core.cache import cache
 from django.utils import timezone
 
+from datasets import heartbeat, previews, repository, services
 from datasets import ingest as ingest_module
-from datasets import previews, repository, services
 from datasets.records import DatasetStatus, Source
 from smartml.errors import (
     AccountClosing,
@@ -177,21 +177,18 @@ def test_an_id_of_somebody_else_is_not_found(stack):
     assert services.get_dataset(user_id=USER, dataset_id=dataset.id) == dataset
 
 
-def test_rows_that_do_not_fit_are_counted_and_their_lines_named(stack):
+def test_rows_that_do_not_fit_are_counted_and_left_out(stack):
     content = b"a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n"
     dataset = stored(content)
 
     assert (dataset.row_count, dataset.bad_row_count) == (3, 2)
-    assert previews.bad_lines(dataset=dataset) == (3, 5)
-    cache.clear()
-    assert previews.bad_lines(dataset=dataset) == (3, 5)
     with services.normalised(dataset=dataset) as path:
         assert path.read_text() == "a,b\n1,2\n4,5\n9,10\n"
     assert temporary_files(stack) == []
 
 
 def test_the_heartbeat_moves_while_bytes_come(stack, monkeypatch):
-    monkeypatch.setattr(ingest_module, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.0)
     with begin() as ingest:
         before = dataset_rows()[0]["touched_at"]
         time.sleep(0.01)
@@ -286,17 +283,13 @@ def test_first_rows_read_only_the_head(stack):
 
 def test_previews_are_kept_under_the_etag(stack):
     dataset = stored()
-    rows, schema = services.first_rows(dataset=dataset), services.schema_of(dataset=dataset)
+    rows = services.first_rows(dataset=dataset)
     blobs.get_blobs().delete_dataset(user_id=USER, dataset_id=dataset.id)
 
     assert services.first_rows(dataset=dataset) == rows
-    assert services.schema_of(dataset=dataset) == schema
-    assert [column.name for column in schema] == ["city", "price"]
     cache.clear()
     with pytest.raises(BlobMissing):
         services.first_rows(dataset=dataset)
-    with pytest.raises(BlobMissing):
-        services.schema_of(dataset=dataset)
     with pytest.raises(BlobMissing):
         services.open_download(dataset=dataset)
     assert temporary_files(stack) == []
@@ -319,8 +312,10 @@ def test_deleting_removes_blob_row_count_and_cache(stack):
     services.first_rows(dataset=dataset)
     removed = services.delete_dataset(user_id=USER, dataset_id=dataset.id)
 
-    assert removed.names == (f"{USER}/{dataset.id}/cities.csv",)
-    assert (removed.count, removed.remaining) == (1, 0)
+    prefix = f"{USER}/{dataset.id}/"
+    assert [name for name in removed.names if "derived" not in name] == [f"{prefix}cities.csv"]
+    assert all(name.startswith(prefix) for name in removed.names)
+    assert (removed.count, removed.remaining) == (len(removed.names), 0)
     assert dataset_blobs(stack) == [f"{USER}/{kept.id}/cities.csv"]
     assert totals() == (1, len(TABLE))
     with pytest.raises(BlobMissing):
@@ -335,7 +330,7 @@ def test_a_deletion_can_be_finished_from_any_point(stack):
         repository.mark_deleting(dataset_id=dataset.id, user_id=USER)
     blobs.get_blobs().delete_dataset(user_id=USER, dataset_id=emptied.id)
 
-    assert services.delete_dataset(user_id=USER, dataset_id=marked.id).count == 1
+    assert services.delete_dataset(user_id=USER, dataset_id=marked.id).count == 2
     assert services.delete_dataset(user_id=USER, dataset_id=emptied.id).count == 0
     assert_no_dataset_left(stack)
     assert totals() == (0, 0)
@@ -497,12 +492,12 @@ def test_a_heartbeat_that_nobody_hears_is_tolerated_for_a_while(stack, monkeypat
     def away(**_):
         raise MetadataUnavailable("The metadata database does not answer.")
 
-    monkeypatch.setattr(ingest_module, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.0)
     with begin() as ingest:
         with monkeypatch.context() as patch:
             patch.setattr(repository, "touch", away)
             ingest.write(TABLE)
-            patch.setattr(ingest_module, "ABANDONED_AFTER", timedelta(0))
+            patch.setattr(heartbeat, "ABANDONED_AFTER", timedelta(0))
             with pytest.raises(MetadataUnavailable):
                 ingest.write(b"Oslo,40\n")
         assert ingest.commit().row_count == 4
@@ -585,9 +580,8 @@ def test_the_cache_holds_nothing_of_a_deleted_dataset(stack):
     before = cached()
     dataset = stored(b"a,b\n1,2\n3\n4,5\n")
     services.first_rows(dataset=dataset)
-    services.schema_of(dataset=dataset)
     services.target_summary_of(dataset=dataset, target="a")
-    assert len(cached() - before) == 4
+    assert len(cached() - before) == 2
     services.delete_dataset(user_id=USER, dataset_id=dataset.id)
     assert {key.rsplit(":", 1)[1] for key in cached() - before} == {"gone"}
 

@@ -11,13 +11,13 @@ import pytest
 from pymongo import monitoring
 
 from datasets import repository as datasets
-from datasets.records import DatasetSort
+from datasets.records import DatasetSort, DatasetStatus
 from models_app import jobs_repository as jobs
 from models_app import repository as models
 from models_app.records import JobError, JobStatus
 from storage import mongo, mongo_users
 from storage.ids import new_id
-from tests.records import held_job, make_dataset, now, queued_job, ready_dataset, stored_model
+from tests.records import SHA256, held_job, make_dataset, make_facts, now, queued_job, ready_dataset, stored_model
 
 JUDGED = ("find", "findAndModify", "aggregate", "count", "update", "delete", "distinct")
 
@@ -103,6 +103,17 @@ def use_everything() -> None:
     datasets.mark_deleting(**of_dataset, untouched_since=now())
     datasets.mark_deleting(**of_dataset)
     datasets.unfinished(untouched_since=now() + timedelta(hours=1))
+    staged = make_dataset(user_id=user_id)
+    datasets.insert_uploading(dataset=staged)
+    datasets.mark_packed(dataset_id=staged.id, user_id=user_id, file_size=1)
+    datasets.mark_staged(dataset_id=staged.id, user_id=user_id, facts=make_facts())
+    datasets.staged(untouched_since=now() + timedelta(hours=1))
+    datasets.staged_of_user(user_id=user_id)
+    datasets.first_with_content(user_id=user_id, sha256=SHA256, before=now(), other_than=staged.id)
+    datasets.first_with_content(user_id=user_id, sha256=SHA256, before=now())
+    datasets.mark_deleting(
+        dataset_id=staged.id, user_id=user_id, status=DatasetStatus.STAGED, untouched_since=now()
+    )
     datasets.ids_of_user(user_id=user_id)
     datasets.existing(keys={(user_id, dataset.id), (user_id, new_id())})
     datasets.totals(user_id=user_id)

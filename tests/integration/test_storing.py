@@ -37,6 +37,8 @@ def store(job, tmp_path):
             archive=archive,
             report=EVALUATION,
             features=(),
+            figures={"rows": 8},
+            chosen_types=(),
             base_model="LightGBM",
             fit_seconds=1.0,
         )
@@ -111,7 +113,7 @@ def test_blob_storage_that_stays_away_is_the_reason_in_the_end(stack, job, store
 
 
 def test_a_stage_that_cannot_be_written_ends_nothing_but_a_lost_lease_does(stack, job, tmp_path, settings):
-    run = pipeline._Run(job, "owner", tmp_path)
+    run = pipeline._Run(job, "owner", tmp_path, lambda: False)
     address = settings.MONGODB_URI
     settings.MONGODB_URI, settings.MONGODB_TIMEOUT_SECONDS = "mongodb://127.0.0.1:1/", 0.2
     run._stage("Storing", 0.95)
@@ -125,7 +127,7 @@ def test_a_stage_that_cannot_be_written_ends_nothing_but_a_lost_lease_does(stack
 
 
 def test_a_move_whose_answer_was_lost_is_not_taken_for_a_lost_lease(job, tmp_path):
-    run = pipeline._Run(job, "owner", tmp_path)
+    run = pipeline._Run(job, "owner", tmp_path, lambda: False)
     run._advance(JobStatus.STORING, "Packing", 0.9)  # made already by the first try
     with pytest.raises(storing.LeaseLost):
-        pipeline._Run(job, "another", tmp_path)._advance(JobStatus.STORING, "Packing", 0.9)
+        pipeline._Run(job, "another", tmp_path, lambda: False)._advance(JobStatus.STORING, "Packing", 0.9)

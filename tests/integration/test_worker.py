@@ -7,7 +7,8 @@ import time
 import psutil
 import pytest
 
-from models_app import jobs_repository, jobs_services, processes, worker
+from datasets import processes
+from models_app import jobs_repository, jobs_services, worker
 from models_app.records import JobStatus
 from storage.ids import new_id
 from tests.factories import queued_job, stored_dataset

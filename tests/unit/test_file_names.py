@@ -29,6 +29,11 @@ from smartml.errors import InvalidInput
         ("two\nlines\x00.csv", "two lines", "two_lines.csv"),
         ("right\u202eto left.csv", "right to left", "rightto_left.csv"),
         ("e\u0301.csv", "é", "e.csv"),
+        ("sales.csv.gz", "sales", "sales.csv"),
+        ("sales.GZ", "sales", "sales.csv"),
+        ("sales 2024.zip", "sales 2024", "sales_2024.csv"),
+        ("book.xlsx", "book", "book.csv"),
+        ("part.0.parquet", "part.0", "part.0.csv"),
     ],
 )
 def test_both_names_are_made_from_the_last_part_of_the_path(original, shown, blob):
@@ -40,12 +45,14 @@ def test_both_names_are_made_from_the_last_part_of_the_path(original, shown, blo
 @pytest.mark.parametrize(
     ("original", "sentence"),
     [
-        ("data.csv.gz", "Compressed files are not read yet"),
-        ("data.zip", "Compressed files are not read yet"),
-        ("data.xlsx", "Workbooks are not read"),
-        ("photo.png", "Only .csv, .tsv and .txt files are read"),
-        ("housing", "Only .csv, .tsv and .txt files are read"),
-        ("", "Only .csv, .tsv and .txt files are read"),
+        ("data.csv.bz2", "Of compressed files only .gz and .zip are read"),
+        ("data.7z", "Of compressed files only .gz and .zip are read"),
+        ("data.tar.gz", "Tar archives are not read"),
+        ("data.tgz", "Tar archives are not read"),
+        ("data.xls", "Of workbooks only .xlsx is read"),
+        ("photo.png", "Only .csv, .tsv, .txt, .gz, .zip, .xlsx and .parquet files are read"),
+        ("housing", "Only .csv, .tsv, .txt, .gz, .zip, .xlsx and .parquet files are read"),
+        ("", "Only .csv, .tsv, .txt, .gz, .zip, .xlsx and .parquet files are read"),
     ],
 )
 def test_other_kinds_of_file_are_refused_at_the_field(original, sentence):

@@ -13,7 +13,19 @@ LAYERS = ["smartml", "console", "models_app", "datasets", "accounts", "ml", "sto
 LOWEST = {"ml", "storage"}  # beside each other: neither imports the other
 FOR_ALL = {"smartml.errors"}
 FOR_WEB = {"smartml.htmx"}
-HEAVY = ("autogluon", "torch", "pandas", "sklearn", "lightgbm", "catboost", "xgboost", "scipy", "duckdb", "pyarrow")
+HEAVY = (
+    "autogluon",
+    "torch",
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "catboost",
+    "xgboost",
+    "scipy",
+    "duckdb",
+    "pyarrow",
+    "openpyxl",
+)
 
 
 def _modules() -> Iterator[Path]:

@@ -43,9 +43,9 @@ class Cluster:
     def ping(self):
         return next(message for message in OrmQ.objects.filter(key=self.name) if message.name() == "sign of life")
 
-    def send(self):
+    def send(self, **options):
         """Somebody's task."""
-        identity = async_task("somebodys.work", q_options={"cluster": self.name})
+        identity = async_task("somebodys.work", q_options={"cluster": self.name, **options})
         return next(message for message in OrmQ.objects.filter(key=self.name) if message.task_id() == identity)
 
     def take(self, message):
@@ -158,7 +158,36 @@ def test_a_light_worker_recycled_while_all_are_busy_is_left_alone(cluster, setti
     assert not made.wait(250)
 
 
-def test_each_finished_task_is_a_sign_of_life(cluster):
+def test_tasks_that_may_take_long_are_given_their_time(cluster, settings):
+    cluster = cluster("light")
+    for _ in range(settings.Q_CLUSTER["workers"]):
+        cluster.take(cluster.send(timeout=1500))
+    assert not cluster.wait(1500)
+    assert cluster.wait(300)
+
+
+def test_a_cluster_that_begins_with_a_long_training_is_ready(cluster):
+    cluster = cluster("training")
+    waiting = cluster.send()
+    cluster.watch.restart(0)
+    assert not cluster.watch.answered()  # sends the question, which comes behind the training
+    assert not cluster.watch.answered()
+    cluster.take(waiting)
+    assert cluster.watch.answered()
+
+
+def test_a_training_that_an_earlier_cluster_had_taken_makes_nobody_ready(cluster):
+    cluster = cluster("training")
+    cluster.take(cluster.send())
+    cluster.watch.restart(0)
+    assert not cluster.watch.answered()
+    assert not cluster.watch.answered()
+    cluster.answer()
+    assert cluster.watch.answered()
+
+
+def test_each_finished_task_is_a_sign_of_life(cluster, settings):
+    settings.Q_CLUSTER = settings.Q_CLUSTER | {"workers": 2}
     made = cluster("light")
     messages = [made.send() for _ in range(5)]
     for message in messages:

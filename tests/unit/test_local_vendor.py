@@ -4,6 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 spec = importlib.util.spec_from_file_location("vendor", ROOT / "scripts" / "vendor.py")
 vendor = importlib.util.module_from_spec(spec)
@@ -23,3 +25,12 @@ def test_every_icon_that_a_template_uses_is_in_the_sprite():
     in_sprite = set(re.findall(r'<symbol id="([^"]+)"', vendor.sprite()))
     assert used - in_sprite == set()
     assert in_sprite == set(vendor.ICONS)
+
+
+def test_plotlys_rules_come_as_a_style_sheet():
+    css = vendor.vendor_files()["plotly.css"].decode()
+    assert re.search(r"^\.js-plotly-plot \.plotly \.main-svg\{position:absolute;", css, re.MULTILINE)
+    assert css.count("{") == css.count("}") == css.count("\n") > 50
+    assert not re.search(r"\b[XY]\b(?!\()", re.sub(r"\{[^}]*\}", "", css))
+    with pytest.raises(ValueError, match="not found"):
+        vendor.plotly_css(b"another version")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from models_app.presenters import plain_number
-from models_app.templatetags.scores import milliseconds, score, with_code
+from ml.readable import plain_number
+from models_app.templatetags.scores import milliseconds, score
+from smartml.templatetags.ui import with_code
 
 
 @pytest.mark.parametrize(

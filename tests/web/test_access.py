@@ -7,9 +7,12 @@ must be named in ``PUBLIC``.
 from collections.abc import Iterator
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLResolver, get_resolver, reverse
 
 from storage.ids import new_id
+
+Converters = dict[str, object]
+Found = Iterator[tuple[str, Converters]]
 
 PUBLIC = {
     "dashboard",  # visitors see the landing page
@@ -28,13 +31,15 @@ SAMPLES = {"ObjectIdConverter": new_id(), "IntConverter": 1, "StringConverter": 
 MALFORMED_IDS = ["1", "zzzzzzzzzzzzzzzzzzzzzzzz", "0" * 23, "0" * 25, "ABCDEFABCDEFABCDEFABCDEF", "..%2f..%2fetc"]
 
 
-def patterns(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, URLPattern]]:
+def patterns(resolver: URLResolver, namespace: str = "", above: Converters | None = None) -> Found:
+    """Every address by name, with its placeholders, also those in the prefix it is included under."""
     for entry in resolver.url_patterns:
+        converters = {**(above or {}), **entry.pattern.converters}
         if isinstance(entry, URLResolver):
             inner = f"{namespace}{entry.namespace}:" if entry.namespace else namespace
-            yield from patterns(entry, inner)
+            yield from patterns(entry, inner, converters)
         else:
-            yield f"{namespace}{entry.name}", entry
+            yield f"{namespace}{entry.name}", converters
 
 
 ALL = dict(patterns(get_resolver()))
@@ -42,13 +47,12 @@ CLOSED = sorted(set(ALL) - PUBLIC)
 
 
 def address(name: str, **values: object) -> str:
-    converters = ALL[name].pattern.converters
-    arguments = {key: SAMPLES[type(converter).__name__] for key, converter in converters.items()}
+    arguments = {key: SAMPLES[type(converter).__name__] for key, converter in ALL[name].items()}
     return reverse(name, kwargs=arguments | values)
 
 
 def id_arguments(name: str) -> list[str]:
-    return [k for k, c in ALL[name].pattern.converters.items() if type(c).__name__ == "ObjectIdConverter"]
+    return [k for k, c in ALL[name].items() if type(c).__name__ == "ObjectIdConverter"]
 
 
 def test_every_address_has_a_name():

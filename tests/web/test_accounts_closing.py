@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth import get_user
 from django.test import Client
 
@@ -68,7 +69,7 @@ def test_nothing_goes_without_the_password(owned, client_for, password):
     client = client_for(owned)
     assert client.post(DELETE, {"password": password}).status_code == 422
     assert get_user(client).is_authenticated
-    assert len(blobs_of(owned.id)) == 4
+    assert len(blobs_of(owned.id)) == 5
 
 
 def test_everything_goes_and_nothing_of_others(owned, other_user, client_for):
@@ -81,8 +82,18 @@ def test_everything_goes_and_nothing_of_others(owned, other_user, client_for):
     assert not User.objects.filter(id=user_id).exists()
     assert blobs_of(user_id) == []
     assert tombstone_only(user_id)
-    assert len(blobs_of(other_user.id)) == 1
+    assert len(blobs_of(other_user.id)) == 2  # the file and its receipt
     assert datasets_repository.get(dataset_id=kept.id, user_id=other_user.id)
+
+
+def test_no_sign_in_of_the_person_is_remembered(owned, client_for):
+    for password in ("wrong password", PASSWORD):
+        Client().post("/accounts/sign-in", {"username": owned.email, "password": password})
+    Client().post("/accounts/sign-in", {"username": owned.email, "password": "wrong password"})
+    assert AccessAttempt.objects.count() == 1
+    client_for(owned).post(DELETE, {"password": PASSWORD})
+    assert not AccessAttempt.objects.exists()
+    assert not AccessLog.objects.exists()
 
 
 def test_a_second_click_only_leads_to_the_sign_in_page(owned, client_for):
@@ -142,7 +153,7 @@ def test_models_are_cleaned_before_the_datasets_they_came_from(monkeypatch, stac
 
 def test_the_apps_have_registered_what_they_own():
     apps = [cleanup.__module__.split(".")[0] for cleanup in closing._cleanups]
-    assert apps == ["datasets", "models_app"]
+    assert apps == ["accounts", "datasets", "datasets", "models_app"]
 
 
 def test_one_closing_with_a_bug_does_not_hold_up_the_others_either(stack, user, other_user, monkeypatch):

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from datasets import previews, repository, services
+from datasets import repository, services
 from ml.records import MAX_RECORD_BYTES
 from storage import blobs
 from storage.ids import new_id
@@ -17,7 +17,7 @@ from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows,
 from tests.services import free_port
 from tests.web.dataset_pages import HX, TABLE
 
-VIEWS = ["detail", "schema", "rename", "target", "download", "delete"]
+VIEWS = ["detail", "rename", "target", "download", "delete"]
 POSTS = {"rename": {"name": "Towns"}, "target": {"target_column": "price"}, "delete": {}}
 
 
@@ -84,14 +84,14 @@ def test_the_page_shows_facts_first_rows_and_choices(client, dataset, stack):
         assert text in html
     assert response.context["heads"][0][0] == "city"
     assert response.context["rows"][0] == ("Berlin", "10")
-    assert f'hx-get="{url("schema", dataset)}"' in html
+    assert f'hx-get="{url("profile_section", dataset)}"' in html
     assert reverse("models:train", args=[dataset.id]) in html
     assert temporary_files(stack) == []
 
 
 def test_an_upload_that_runs_has_no_page(client, user):
     with services.begin_ingest(user_id=user.id, dataset_id=new_id(), file_name="c.csv") as ingest:
-        for view in ["detail", "schema", "rename", "download", "delete"]:
+        for view in ["detail", "profile", "rename", "download", "delete"]:
             assert client.get(url(view, ingest.dataset)).status_code == 404
 
 
@@ -130,10 +130,9 @@ def test_rows_too_long_to_show_leave_the_columns(client, user):
 
 def test_cells_are_text_not_markup(client, user):
     dataset = store(user, b"a,<b>x</b>\n<script>alert(1)</script>,2\n3,4\n")
-    for view in ["detail", "schema"]:
-        html = client.get(url(view, dataset)).content.decode()
-        assert "<script>alert" not in html
-        assert "<b>x" not in html
+    html = client.get(url("detail", dataset)).content.decode()
+    assert "<script>alert" not in html
+    assert "<b>x" not in html
 
 
 def test_a_lost_blob_leaves_the_facts_and_the_way_to_delete(client, dataset):
@@ -143,7 +142,6 @@ def test_a_lost_blob_leaves_the_facts_and_the_way_to_delete(client, dataset):
     assert response.status_code == 410
     assert url("delete", dataset) in response.content.decode()
     assert client.get(url("download", dataset)).status_code == 410
-    assert client.get(url("schema", dataset)).status_code == 410
     assert client.post(url("delete", dataset)).status_code == 200
 
 
@@ -156,37 +154,6 @@ def test_storage_that_is_away_leaves_the_facts(client, dataset, settings):
     assert response.status_code == 503
     assert "Cities" in response.content.decode()
     assert time.monotonic() - started < 15
-
-
-# --- All columns ----------------------------------------------------------------------------------------------
-def test_the_columns_come_as_a_fragment_or_a_page(client, dataset, stack):
-    page, fragment = client.get(url("schema", dataset)), client.get(url("schema", dataset), headers=HX)
-
-    assert "<html" in page.content.decode()
-    assert fragment.content.decode().lstrip().startswith('<section id="schema"')
-    assert [column.name for column in fragment.context["schema"]] == ["city", "price"]
-    assert "private" in fragment["Cache-Control"]
-    assert "HX-Request" in fragment["Vary"]
-    assert 'data-test="schema"' in client.get(url("detail", dataset)).content.decode()
-    assert temporary_files(stack) == []
-
-
-@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
-def test_a_second_reader_waits_for_the_first(client, dataset, headers):
-    with previews.sole_reader(dataset=dataset):
-        html = client.get(url("schema", dataset), headers=headers).content.decode()
-
-    assert 'hx-trigger="load delay:3s"' in html
-    assert 'data-test="schema"' in client.get(url("schema", dataset), headers=headers).content.decode()
-
-
-def test_rows_that_do_not_fit_are_said_with_their_lines(client, user):
-    dataset = store(user, b"a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n")
-    detail = client.get(url("detail", dataset)).content.decode()
-    schema = " ".join(client.get(url("schema", dataset)).content.decode().split())
-
-    assert "2 rows" in " ".join(detail.split())
-    assert "2 rows do not fit the header and are left out everywhere: lines 3, 5." in schema
 
 
 # --- Name and target ------------------------------------------------------------------------------------------
@@ -281,7 +248,7 @@ def test_deleting_asks_and_then_shows_a_receipt(client, dataset, stack, headers)
     html = response.content.decode()
     assert response.status_code == 200
     assert f"{dataset.user_id}/{dataset.id}/c.csv" in html
-    assert "1 file removed" in html
+    assert "2 files removed" in html
     assert "nothing is left there" in html
     assert ("<html" in html) is not bool(headers)
     assert "Cities is deleted" in html

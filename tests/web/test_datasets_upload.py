@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import tickets
-from datasets import repository
+from datasets import repository, staging
 from datasets import services as datasets
 from storage import blobs, mongo
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, temporary_files
@@ -45,14 +45,14 @@ def test_the_form_carries_a_fresh_ticket_and_the_limit(client, settings):
     assert html.index("csrfmiddlewaretoken") < html.index('type="file"')
 
 
-def test_a_file_becomes_a_dataset_and_the_browser_goes_to_its_page(client, user, stack):
+def test_a_file_is_stored_and_the_browser_goes_to_its_preview(client, user, stack):
     ticket = ticket_of(client)
     dataset_id = id_in(client, ticket)
     response = upload(client, ticket=ticket)
 
     assert response.status_code == 302
-    assert response["Location"] == reverse("datasets:detail", args=[dataset_id])
-    dataset = datasets.get_dataset(user_id=user.id, dataset_id=dataset_id)
+    assert response["Location"] == reverse("datasets:preview", args=[dataset_id])
+    dataset = staging.get_staged(user_id=user.id, dataset_id=dataset_id)
     assert (dataset.name, dataset.row_count, dataset.file_size) == ("cities", 3, len(TABLE))
     assert dataset_blobs(stack) == [f"{user.id}/{dataset_id}/cities.csv"]
     assert temporary_files(stack) == []
@@ -63,7 +63,7 @@ def test_htmx_is_sent_to_the_page_too(client):
     response = upload(client, ticket=ticket, headers=HX)
 
     assert response.status_code == 200
-    assert response["HX-Redirect"] == reverse("datasets:detail", args=[id_in(client, ticket)])
+    assert response["HX-Redirect"] == reverse("datasets:preview", args=[id_in(client, ticket)])
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
@@ -79,6 +79,8 @@ def test_htmx_is_sent_to_the_page_too(client):
         ("sheet.xlsx", b"PK\x03\x04"),
         ("table.csv.gz", b"\x1f\x8b"),
         ("table.zip", b"PK\x03\x04"),
+        ("table.parquet", b"PAR1" + bytes(40)),
+        ("table.7z", b"7z\xbc\xaf\x27\x1c"),
     ],
 )
 def test_what_is_no_table_gets_a_sentence_at_the_field_and_leaves_nothing(client, stack, name, content, headers):
@@ -174,7 +176,7 @@ def test_another_file_under_a_used_form_is_not_dropped_silently(client, stack):
     upload(client, ticket=ticket)
     response = upload(client, b"x,y\n1,2\n", "other.csv", ticket=ticket, headers=HX)
 
-    assert response["HX-Redirect"] == reverse("datasets:detail", args=[id_in(client, ticket)])
+    assert response["HX-Redirect"] == reverse("datasets:preview", args=[id_in(client, ticket)])
     assert "already been used" in client.get(response["HX-Redirect"]).content.decode()
     assert len(dataset_blobs(stack)) == len(dataset_rows()) == 1
 
@@ -355,9 +357,11 @@ def test_storage_that_is_not_configured_is_said(client, stack, settings):
     assert dataset_rows() == []
 
 
-def test_totals_follow_what_is_stored(client, user):
-    upload(client)
+def test_totals_follow_what_is_imported(client, user):
+    page = upload(client)["Location"]
     upload(client, b"")
+    assert repository.totals(user_id=user.id).datasets_count == 0
+    client.post(page.replace("/preview", "/import"))
     totals = repository.totals(user_id=user.id)
 
     assert (totals.datasets_count, totals.datasets_bytes) == (1, len(TABLE))

@@ -7,7 +7,7 @@ from typing import Any
 from django_q.cluster import Cluster
 from django_q.management.commands.qcluster import Command as QCluster
 
-from models_app import stopping
+from datasets import stopping
 
 
 class AnnouncingCluster(Cluster):  # type: ignore[misc]  # django-q2 has no types

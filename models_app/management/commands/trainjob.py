@@ -6,20 +6,17 @@ import logging
 import os
 import signal
 import sys
-import threading
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand
 
-from models_app.processes import TRACE
+from datasets.processes import TRACE
+from ml.child import be_first_to_go, follow
 from smartml.errors import SmartMLError, trace_without_values
 
 logger = logging.getLogger(__name__)
-
-# When memory runs out the system ends the training first, not the worker, the web server or the database.
-_OOM_SCORE = "800"
 
 
 class Command(BaseCommand):
@@ -34,8 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--stop", type=Path, required=True, help="a file that appears when the best is wanted")
 
     def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, stop: Path, **options: Any) -> None:
-        threading.Thread(target=_follow, args=(lifeline,), daemon=True, name="lifeline").start()
-        _be_first_to_go()
+        follow(lifeline)
+        be_first_to_go()
         trace = (outcome.parent / TRACE).open("w", encoding="utf-8")
         # A fault in native code leaves Python's frames there, without values.
         faulthandler.enable(trace)
@@ -66,19 +63,6 @@ def _tell(trace: TextIO, error: BaseException) -> None:
     """Where it failed, for the worker's log."""
     trace.write(trace_without_values(error))
     trace.flush()
-
-
-def _follow(lifeline: int) -> None:
-    """Wait until the worker is gone, then end this whole process group, which no one would look after."""
-    while os.read(lifeline, 1):
-        pass
-    os.killpg(0, signal.SIGKILL)
-
-
-def _be_first_to_go() -> None:
-    adjustment = Path("/proc/self/oom_score_adj")
-    if adjustment.exists():
-        adjustment.write_text(_OOM_SCORE)
 
 
 def _write(outcome: Path, code: str, message: str, hint: str) -> None:

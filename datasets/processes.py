@@ -1,6 +1,6 @@
-"""Ending a training's processes without leaving one behind.
+"""Ending a child process and everything it has started, without leaving one behind.
 
-A training is a tree: the child, and whatever libraries start under it, some in groups of their own. Everything in
+A child is a tree: itself, and whatever libraries start under it, some in groups of their own. Everything in
 the tree inherits one environment variable, so it can be found wherever it went.
 """
 
@@ -18,6 +18,8 @@ MARK = "AUTOML_JOB"
 # Beside the outcome: where the child failed, without a value of anybody's rows. Its own log may quote cells, so
 # that goes with the workspace and is never copied.
 TRACE = "trace.txt"
+# What a child that opens other people's files, or pickles, needs of the environment: no secret is among it.
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 _PR_SET_CHILD_SUBREAPER = 36
 _END_SECONDS = 10.0
 

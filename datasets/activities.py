@@ -1,0 +1,381 @@
+"""Background work on datasets: started by a request, done by the ``light`` cluster, watched by pages.
+
+Whoever offers a kind of work registers a handler when its app starts. A handler may be run again after a worker has
+died, and is told by :class:`Progress` when to stop. What it has begun is undone by ``undo`` whenever it does not
+succeed: at once by the worker, or later by the sweep.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+from django.conf import settings
+from django.utils import timezone
+
+from datasets import activities_repository as repository
+from datasets import stopping
+from datasets.activity_records import Activity, ActivityError, ActivityKind, ActivityStatus
+from datasets.queue import Work
+from smartml.errors import JobCancelled, NotFound, ServiceUnavailable, SmartMLError
+from storage import sweeping
+from storage.ids import new_id
+
+__all__ = [
+    "Activity",
+    "ActivityError",
+    "ActivityKind",
+    "ActivityStatus",
+    "Progress",
+    "active_of_user",
+    "forget_dataset",
+    "forget_user",
+    "get",
+    "latest",
+    "register",
+    "request_cancel",
+    "run",
+    "start",
+    "stop_for_dataset",
+    "stop_for_user",
+    "sweep",
+]
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SECONDS: Final = 4 * 3600
+MAX_ATTEMPTS: Final = 2
+# Long enough for the request that stored the work to put it into the queue too.
+UNCLAIMED_AFTER: Final = timedelta(minutes=1)
+KEPT_FOR: Final = timedelta(days=7)
+# How often a worker looks whether it shall stop, and stores what it reports.
+BEAT_SECONDS: Final = 1.0
+REPORT_SECONDS: Final = 0.5
+# How long the end of a piece of work is insisted on while MongoDB is away; then the lease runs out.
+CONCLUDE_SECONDS: Final = 60.0
+
+STOPPED_TWICE: Final = ActivityError(
+    code="worker_stopped",
+    message="The worker stopped twice while doing this, so it was not tried again.",
+    hint="Try again. If it stops again although nobody restarted the server, tell the operator.",
+)
+CRASHED: Final = ActivityError(
+    code="error",
+    message="This stopped with an unexpected fault of the app.",
+    hint="Try again; if it happens again, tell the operator.",
+)
+
+_WORK: Final = Work(cluster="light", task="datasets.tasks.run_activity", name="activity", timeout=LONGEST_SECONDS)
+
+Handler = Callable[[Activity, "Progress"], None]
+Undo = Callable[[Activity], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    handler: Handler
+    undo: Undo | None
+
+
+_handlers: dict[ActivityKind, _Registered] = {}
+
+
+class _Stopped(Exception):
+    """The worker has been told to stop: the work is put back."""
+
+
+class _LeaseLost(Exception):
+    """Somebody else has ended or taken over the work, or its dataset is gone."""
+
+
+def register(kind: ActivityKind, handler: Handler, *, undo: Undo | None = None) -> None:
+    """Have ``handler`` do the work of this kind. ``undo`` removes what an attempt that did not succeed has left; it
+    may be called in any process, more than once, and also when there is nothing."""
+    _handlers[kind] = _Registered(handler, undo)
+
+
+def start(
+    *, user_id: str, dataset_id: str, kind: ActivityKind, subject: str = "", activity_id: str | None = None
+) -> Activity:
+    """Store the work and enqueue it; the same work that is not over yet is returned instead."""
+    now = timezone.now()
+    wanted = Activity(
+        id=activity_id or new_id(),
+        user_id=user_id,
+        dataset_id=dataset_id,
+        kind=kind,
+        status=ActivityStatus.QUEUED,
+        subject=subject,
+        created_at=now,
+        queued_at=now,
+    )
+    activity = repository.insert(activity=wanted)
+    if activity is wanted:
+        _WORK.enqueue(activity.id)
+    return activity
+
+
+def get(*, user_id: str, activity_id: str) -> Activity:
+    """A piece of this person's work, else :class:`NotFound`."""
+    activity = repository.get(activity_id=activity_id, user_id=user_id)
+    if activity is None:
+        raise NotFound("There is no such task.")
+    return activity
+
+
+def latest(
+    *, user_id: str, dataset_id: str, kind: ActivityKind | None = None, subject: str | None = None
+) -> Activity | None:
+    """The newest work on a dataset, of one kind and about one subject if these are given."""
+    return repository.latest(user_id=user_id, dataset_id=dataset_id, kind=kind, subject=subject)
+
+
+def active_of_user(*, user_id: str, kind: ActivityKind | None = None) -> tuple[Activity, ...]:
+    """What is waiting or running for a person, the newest first."""
+    return repository.active_of_user(user_id=user_id, kind=kind)
+
+
+def request_cancel(*, user_id: str, activity_id: str) -> Activity:
+    """Cancel what waits at once and tell what runs; what is over stays as it is."""
+    activity = repository.request_cancel(activity_id=activity_id, user_id=user_id)
+    if activity is None:
+        raise NotFound("There is no such task.")
+    if activity.status is ActivityStatus.CANCELLED:
+        _WORK.forget(activity.id)
+    return activity
+
+
+def stop_for_dataset(*, user_id: str, dataset_id: str) -> None:
+    """Its dataset is being deleted: cancel whatever waits or runs on it."""
+    for activity in repository.of_dataset(dataset_id=dataset_id):
+        if activity.user_id == user_id:
+            request_cancel(user_id=user_id, activity_id=activity.id)
+
+
+def forget_dataset(*, dataset_id: str) -> None:
+    """Its dataset is gone; a worker still on it finds its lease lost."""
+    repository.forget_dataset(dataset_id=dataset_id)
+
+
+def stop_for_user(user_id: str) -> None:
+    """Their account is being closed: cancel whatever waits or runs for them."""
+    for activity in repository.active_of_user(user_id=user_id):
+        request_cancel(user_id=user_id, activity_id=activity.id)
+
+
+def forget_user(user_id: str) -> None:
+    """Nothing of a closed account is kept; a worker still on it finds its lease lost."""
+    repository.forget_user(user_id=user_id)
+
+
+class Progress:
+    """What a handler says, and hears. A thread of its own renews the lease while the handler is busy elsewhere."""
+
+    def __init__(self, activity: Activity, owner: str) -> None:
+        self._activity = activity
+        self._owner = owner
+        self._interrupt: Exception | None = None
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._changes: dict[str, Any] = {}
+        self._reported = 0.0
+        self._thread = threading.Thread(target=self._beat, name=f"activity {activity.id}", daemon=True)
+
+    def report(
+        self,
+        stage: str | None = None,
+        progress: float | None = None,
+        done_bytes: int | None = None,
+        total_bytes: int | None = None,
+    ) -> None:
+        """Say how far the work is; stored at most twice a second.
+
+        :raises JobCancelled: the person does not want it any more. Whatever else ends it is raised too: let
+            everything but what has to be cleaned up pass.
+        """
+        share = None if progress is None else min(1.0, max(0.0, progress))
+        said = {"stage": stage, "progress": share, "done_bytes": done_bytes, "total_bytes": total_bytes}
+        with self._lock:
+            self._changes |= {name: value for name, value in said.items() if value is not None}
+        self.check()
+        if time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._store()
+            self.check()
+
+    def check(self) -> None:
+        """Raise when the work has to stop; costs nothing."""
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the work has to stop: for loops that wait for something else."""
+        return self._interrupt is not None
+
+    def _store(self) -> None:
+        with self._lock:
+            changes, self._changes = self._changes, {}
+            self._reported = time.monotonic()
+        try:
+            held = repository.renew(
+                activity_id=self._activity.id,
+                owner=self._owner,
+                lease_seconds=settings.JOB_LEASE_SECONDS,
+                changes=changes,
+            )
+        except ServiceUnavailable as error:
+            # Progress only: MongoDB being away for a moment ends nothing.
+            logger.warning("Activity %s: progress could not be written: %s", self._activity.id, error.message)
+            with self._lock:
+                self._changes = changes | self._changes
+            return
+        if held is None:
+            self._interrupt = _LeaseLost()
+        elif held.cancel_requested:
+            self._interrupt = self._interrupt or JobCancelled("This was cancelled.")
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            if stopping.asked():
+                self._interrupt = self._interrupt or _Stopped()
+            self._store()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def run(activity_id: str) -> ActivityStatus | None:
+    """Do queued work to its end and return its final state. What is done elsewhere or over is left alone."""
+    with stopping.heeding():
+        if stopping.asked():
+            return None  # the sweep sees that it waits without a message
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        activity = repository.claim(activity_id=activity_id, owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+        return None if activity is None else _attempt(activity, owner)
+
+
+def _attempt(activity: Activity, owner: str) -> ActivityStatus | None:
+    """One claimed attempt."""
+    error: ActivityError | None = None
+    status = ActivityStatus.FAILED
+    try:
+        with Progress(activity, owner) as progress:
+            if activity.attempt > 1:
+                _undo(activity)
+            _handlers[activity.kind].handler(activity, progress)
+        status = ActivityStatus.SUCCEEDED
+    except JobCancelled:
+        status = ActivityStatus.CANCELLED
+    except _Stopped:
+        _undo(activity)
+        _insist(lambda: repository.requeue(activity_id=activity.id, owner=owner, counted=False))
+        _enqueue_again(activity)
+        return ActivityStatus.QUEUED
+    except _LeaseLost:
+        logger.warning("Activity %s is not this worker's any more.", activity.id)
+        return None
+    except SmartMLError as failure:
+        error = ActivityError(code=failure.code, message=failure.message, hint=failure.hint)
+    except Exception:
+        logger.exception("Activity %s failed.", activity.id)
+        error = CRASHED
+    clean = status is ActivityStatus.SUCCEEDED or _undo(activity)
+    ended = _insist(
+        lambda: repository.finish(
+            activity_id=activity.id, owner=owner, status=status, error=error, has_leftovers=not clean
+        )
+    )
+    return None if ended is None else ended.status
+
+
+def _insist(call: Callable[[], Activity | None]) -> Activity | None:
+    """Call until MongoDB answers; after a minute the lease runs out and the sweep decides."""
+    give_up = time.monotonic() + CONCLUDE_SECONDS
+    while True:
+        try:
+            return call()
+        except ServiceUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(BEAT_SECONDS)
+
+
+def _undo(activity: Activity) -> bool:
+    """Whether nothing is left of what an attempt has begun."""
+    undo = _handlers[activity.kind].undo
+    if undo is None:
+        return True
+    try:
+        undo(activity)
+    except SmartMLError as error:
+        logger.warning("Activity %s: undoing is left to the sweep: %s", activity.id, error.message)
+        return False
+    except Exception:
+        logger.exception("Activity %s: undoing failed and is left to the sweep.", activity.id)
+        return False
+    return True
+
+
+def _enqueue_again(activity: Activity) -> None:
+    # What the former worker's cluster holds would be delivered hours later.
+    _WORK.forget(activity.id)
+    _WORK.enqueue(activity.id)
+
+
+def sweep() -> int:
+    """Finish or undo what dead workers have left, enqueue what nobody knows of, forget what is old."""
+    now = timezone.now()
+    done = sweeping.each(
+        repository.expired(now=now), lambda activity: _end_expired(activity, now), what="ending lost work"
+    )
+    done += sweeping.each(
+        repository.unclaimed(older_than=now - UNCLAIMED_AFTER),
+        lambda activity: _WORK.enqueue_missing(activity.id),
+        what="enqueueing work",
+    )
+    done += sweeping.each(repository.with_leftovers(), _clean, what="undoing work")
+    repository.forget_old(finished_before=now - KEPT_FOR)
+    return done
+
+
+def _end_expired(activity: Activity, now: Any) -> bool:
+    owner = activity.lease_owner
+    if owner is None:
+        return False
+    if activity.cancel_requested or activity.attempt >= MAX_ATTEMPTS:
+        cancelled = activity.cancel_requested
+        ended = repository.finish(
+            activity_id=activity.id,
+            owner=owner,
+            status=ActivityStatus.CANCELLED if cancelled else ActivityStatus.FAILED,
+            error=None if cancelled else STOPPED_TWICE,
+            has_leftovers=True,
+            expired_before=now,
+        )
+        return ended is not None
+    moved = repository.requeue(activity_id=activity.id, owner=owner, expired_before=now)
+    if moved is not None:
+        logger.warning("Activity %s: the worker %s stopped; it is queued again.", activity.id, owner)
+        _enqueue_again(activity)
+    return moved is not None
+
+
+def _clean(activity: Activity) -> bool:
+    clean = activity.status is ActivityStatus.SUCCEEDED or _undo(activity)
+    if clean:
+        repository.mark_clean(activity_id=activity.id)
+    return clean

@@ -1,0 +1,471 @@
+"""The pages between an upload and its import."""
+
+import gzip
+import io
+import re
+import zipfile
+from dataclasses import replace
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from datasets import activities, packed, repository, services, staging
+from datasets.records import DatasetStatus
+from storage import blobs
+from storage.ids import new_id
+from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows
+from tests.services import free_port
+from tests.web.dataset_pages import HX, upload
+
+TABLE = b"city;price\nBerlin;10\nParis;20\nRome;30\n"
+DATES = b"day,n\n01/02/2024,1\n03/04/2024,2\n05/06/2024,3\n"
+GETS = ["preview", "preview_progress"]
+POSTS = ["import", "abandon", "preview_cancel", "take_table"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(stack):
+    cache.clear()
+
+
+@pytest.fixture
+def client(client_for, user):
+    return client_for(user)
+
+
+def staged(user, content=TABLE, name="cities.csv"):
+    with services.begin_ingest(user_id=user.id, dataset_id=new_id(), file_name=name) as ingest:
+        ingest.write(content)
+        return ingest.stage()
+
+
+def url(name, dataset):
+    return reverse(f"datasets:{name}", args=[dataset.id])
+
+
+def reload(dataset):
+    return repository.get(dataset_id=dataset.id, user_id=dataset.user_id)
+
+
+def text(response):
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+# --- Who may --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("view", GETS + POSTS)
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_other_people_and_strangers_get_nowhere(client_for, user, other_user, view, headers):
+    dataset = staged(user)
+    method = "get" if view in GETS else "post"
+    theirs = getattr(client_for(other_user), method)(url(view, dataset), headers=headers)
+    stranger = getattr(Client(), method)(url(view, dataset), headers=headers)
+
+    assert theirs.status_code == 404
+    place = stranger["HX-Redirect"] if headers else stranger["Location"]
+    assert place.startswith(reverse("accounts:sign_in"))
+    assert reload(dataset) == dataset
+
+
+@pytest.mark.parametrize("view", POSTS)
+def test_a_choice_is_a_post_with_a_token(user, view):
+    dataset = staged(user)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+
+    assert client.get(url(view, dataset)).status_code == 405
+    assert client.post(url(view, dataset)).status_code == 403
+    assert reload(dataset) == dataset
+
+
+def test_it_is_no_dataset_to_any_other_page(client, user):
+    dataset = staged(user)
+    for view in ["profile", "rename", "download", "receipt", "quarantine"]:
+        assert client.get(url(view, dataset)).status_code == 404, view
+    assert client.post(url("target", dataset), {"target_column": "price"}).status_code == 404
+    assert client.get(reverse("models:train", args=[dataset.id])).status_code == 404
+    assert client.post(reverse("models:train", args=[dataset.id])).status_code in {404, 409}
+    assert client.get(url("detail", dataset))["Location"] == url("preview", dataset)
+
+
+# --- Looking --------------------------------------------------------------------------------------------------
+def test_the_page_shows_what_was_detected_and_the_first_rows(client, user):
+    dataset = staged(user)
+    response = client.get(url("preview", dataset))
+    html = response.content.decode()
+
+    assert response.status_code == 200
+    assert '<option value="semicolon" selected>' in html
+    assert '<option value="utf-8" selected>' in html
+    assert '<option value="yes" selected>' in html
+    assert response.context["heads"] == (("city", "category"), ("price", "integer"))
+    assert response.context["rows"][0] == ("Berlin", "10")
+    assert "3 rows of 2 columns; every record fits." in text(response)
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_a_changed_choice_comes_back_as_a_fragment_and_is_what_an_import_would_send(client, user):
+    dataset = staged(user)
+    response = client.get(url("preview", dataset), {"delimiter": "comma", "has_header": "no"}, headers=HX)
+    html = response.content.decode()
+
+    assert response.status_code == 200
+    assert html.lstrip().startswith('<div id="preview"')
+    assert response.context["heads"][0][0] == "column_1"
+    assert response.context["rows"][0] == ("city;price",)
+    assert re.search(r'name="delimiter"\s+value="comma"\s+id="import-delimiter"', html)
+    assert "The rows are counted when you import it." in text(response)
+    assert reload(dataset) == dataset
+
+
+def test_without_scripts_the_choices_are_a_plain_form(client, user):
+    dataset = staged(user)
+    response = client.get(url("preview", dataset), {"delimiter": "comma"})
+    html = response.content.decode()
+
+    assert "<html" in html
+    assert '<option value="comma" selected>' in html
+    assert "Show the rows" in html
+    assert response.context["rows"][0] == ("Berlin;10",)
+    query = re.search(r'<form id="dialect".*?</form>', html, re.DOTALL).group(0)
+    assert "csrfmiddlewaretoken" not in query
+
+
+def test_other_records_have_their_numbers_read_anew(client, user):
+    dataset = staged(user, b"a,b;c\n" + b"1,5;x,2\n" * 3 + b"2,25;y,3\n")
+    first = client.get(url("preview", dataset)).context["form"]
+    other = "semicolon" if first.dialect.delimiter == "," else "comma"
+    shown = client.get(url("preview", dataset), {**first.as_sent, "seen": first.signature, "delimiter": other})
+    kept = client.get(url("preview", dataset), {**first.as_sent, "delimiter": other})
+
+    decimals = {first.dialect.delimiter: first.dialect.decimal, shown.context["form"].dialect.delimiter: ""}
+    decimals[shown.context["form"].dialect.delimiter] = shown.context["form"].dialect.decimal
+    assert decimals == {",": ".", ";": ","}
+    assert kept.context["form"].dialect.decimal == first.dialect.decimal
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_commas_that_may_be_either_sign_are_asked_about(client, user, headers):
+    dataset = staged(user, b"n;m\n1,234;1\n15,678;2\n129,012;3\n")
+    page = client.get(url("preview", dataset))
+    assert page.context["form"].asked == ("decimal",)
+    assert client.post(url("import", dataset), page.context["form"].as_sent, headers=headers).status_code == 422
+
+    for answer, signs in (("comma", (",", "")), ("point", (".", ","))):
+        form = client.get(url("preview", dataset), page.context["form"].as_sent | {"decimal": answer}).context[
+            "form"
+        ]
+        assert not form.errors
+        assert (form.dialect.decimal, form.dialect.thousands) == signs
+    client.post(url("import", dataset), page.context["form"].as_sent | {"decimal": "point"}, headers=headers)
+    assert (reload(dataset).dialect["decimal"], reload(dataset).dialect["thousands"]) == (".", ",")
+
+
+def test_a_question_that_quotes_the_file_is_text_not_markup(client, user):
+    dataset = staged(user, b"<i>day</i>,n\n01/02/2024,1\n03/04/2024,2\n05/06/2024,3\n")
+    html = client.get(url("preview", dataset)).content.decode()
+
+    assert "&lt;i&gt;day&lt;/i&gt;" in html
+    assert "<i>day" not in html
+
+
+@pytest.mark.parametrize(
+    ("choices", "field"),
+    [
+        ({"delimiter": "nonsense"}, "delimiter"),
+        ({"skip_lines": "-1"}, "skip_lines"),
+        ({"skip_lines": "99999999"}, "skip_lines"),
+        ({"encoding": "rot13"}, "encoding"),
+        ({"decimal": "comma", "thousands": "comma"}, "thousands"),
+        ({"delimiter": "semicolon", "comment": "semicolon"}, "comment"),
+        ({"delimiter": "comma", "quotechar": "none", "escapechar": "backslash", "skip_lines": "x"}, "skip_lines"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_a_choice_that_cannot_be_is_said_at_its_field(client, user, choices, field, headers):
+    dataset = staged(user)
+    for response in (
+        client.get(url("preview", dataset), choices, headers=headers),
+        client.post(url("import", dataset), choices, headers=headers),
+    ):
+        assert response.status_code == 422
+        assert response.context["form"].errors[field]
+        assert ("<html" in response.content.decode()) is not bool(headers)
+    assert reload(dataset) == dataset
+
+
+def test_records_that_do_not_fit_are_shown_with_their_lines(client, user):
+    dataset = staged(user, b"a,b\n1,2\n3\n4,5\n<b>6</b>,7,8\n9,10\n")
+    response = client.get(url("preview", dataset))
+
+    assert [row["line"] for row in response.context["bad_rows"]] == [3, 5]
+    html = response.content.decode()
+    assert "<b>6" not in html
+    assert "&lt;b&gt;6&lt;/b&gt;,7,8" in html
+    assert "2 records would go into quarantine" in text(response)
+
+
+def test_too_many_records_that_do_not_fit_are_said_and_import_is_closed(client, user):
+    dataset = staged(user, b"x,y\n1,2\n3\n4\n5\n")
+    response = client.get(url("preview", dataset))
+
+    assert "3 of 4 rows do not have 2 fields" in text(response)
+    assert re.search(r'id="import-button"[^>]*disabled', response.content.decode())
+    refused = client.post(url("import", dataset))
+    assert refused.status_code == 422
+    assert "3 of 4 rows do not have 2 fields" in text(refused)
+    assert reload(dataset) == dataset
+
+
+def test_cells_and_names_are_text_not_markup(client, user):
+    dataset = staged(user, b"a,<i>x</i>\n<script>alert(1)</script>,2\n3,4\n", "<u>n</u>.csv")
+    html = client.get(url("preview", dataset)).content.decode()
+
+    assert "<script>alert" not in html
+    assert "<i>x" not in html
+    assert "<u>n" not in html
+
+
+def test_storage_that_is_away_is_a_503(client, user, settings):
+    dataset = staged(user)
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    blobs.reset_blobs()
+
+    assert client.get(url("preview", dataset)).status_code == 503
+    assert client.post(url("import", dataset)).status_code == 503
+    assert reload(dataset).status is DatasetStatus.STAGED
+
+
+# --- What the file leaves open --------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_dates_that_can_be_read_both_ways_are_asked_about(client, user, headers):
+    dataset = staged(user, DATES)
+    page = client.get(url("preview", dataset))
+    assert page.context["form"].asked == ("date_order",)
+    assert "Choose…" in page.content.decode()
+
+    refused = client.post(url("import", dataset), page.context["form"].as_sent, headers=headers)
+    assert refused.status_code == 422
+    assert refused.context["form"].errors["date_order"]
+    assert reload(dataset) == dataset
+
+    shown = client.get(url("preview", dataset), {"date_order": "dmy"})
+    assert shown.context["heads"][0] == ("day", "date")
+    client.post(url("import", dataset), {"date_order": "dmy"}, headers=headers)
+    assert reload(dataset).dialect["date_order"] == "dmy"
+
+
+def test_an_open_question_may_be_left_open(client, user):
+    dataset = staged(user, DATES)
+    client.post(url("import", dataset), {"date_order": "iso"})
+
+    imported = reload(dataset)
+    assert (imported.status, imported.dialect["date_order"]) == (DatasetStatus.READY, "")
+
+
+# --- Import ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_import_makes_it_a_dataset(client, user, headers):
+    dataset = staged(user)
+    form = client.get(url("preview", dataset)).context["form"]
+    response = client.post(url("import", dataset), form.as_sent, headers=headers)
+
+    assert (response["HX-Redirect"] if headers else response["Location"]) == url("detail", dataset)
+    assert "Imported: 3 rows." in text(client.get(url("detail", dataset)))
+    assert repository.totals(user_id=user.id).datasets_count == 1
+    again = client.post(url("import", dataset), form.as_sent, headers=headers)
+    assert (again["HX-Redirect"] if headers else again["Location"]) == url("detail", dataset)
+    assert repository.totals(user_id=user.id).datasets_count == 1
+    assert client.get(url("preview", dataset))["Location"] == url("detail", dataset)
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_import_with_another_dialect_reads_the_file_that_way(client, user, headers):
+    dataset = staged(user)
+    client.post(url("import", dataset), {"has_header": "no"}, headers=headers)
+
+    imported = reload(dataset)
+    assert (imported.status, imported.row_count) == (DatasetStatus.READY, 4)
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_a_dialect_that_gives_no_table_is_refused_in_place(client, user, headers):
+    dataset = staged(user, b"a;b,c\n" + b"1;2\n3;4\n" * 3)
+    response = client.post(url("import", dataset), {"delimiter": "comma"}, headers=headers)
+
+    assert response.status_code == 422
+    assert "does not look like one table" in text(response)
+    assert ("<html" in response.content.decode()) is not bool(headers)
+    assert replace(reload(dataset), touched_at=dataset.touched_at) == dataset
+
+
+# --- Abandon --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_abandon_leaves_nothing_and_says_so(client, user, stack, headers):
+    dataset = staged(user, b"a,b\n1,2\n3\n4,5\n")
+    response = client.post(url("abandon", dataset), headers=headers)
+
+    assert (response["HX-Redirect"] if headers else response["Location"]) == reverse("datasets:new")
+    assert_no_dataset_left(stack)
+    assert "“cities” was abandoned: nothing of it is stored." in text(client.get(reverse("datasets:new")))
+    assert client.post(url("abandon", dataset)).status_code == 404
+    assert client.get(url("preview", dataset)).status_code == 404
+
+
+# --- Where it is said -----------------------------------------------------------------------------------------
+def test_what_waits_is_listed_for_its_owner_and_counts_nowhere(client_for, client, user, other_user):
+    dataset = staged(user)
+    for place in ("dashboard", "datasets:list"):
+        page = client.get(reverse(place)).content.decode()
+        assert "Waiting for your choice" in page
+        assert f'href="{url("preview", dataset)}"' in page
+        assert "Waiting for your choice" not in client_for(other_user).get(reverse(place)).content.decode()
+    assert repository.totals(user_id=user.id).datasets_count == 0
+    client.post(url("import", dataset))
+    assert "Waiting for your choice" not in client.get(reverse("datasets:list")).content.decode()
+
+
+def test_the_same_content_is_said_with_a_link_to_the_first(client_for, client, user, other_user):
+    theirs = staged(other_user)
+    first, second = staged(user), staged(user, name="again.csv")
+
+    assert "exactly this file before" not in text(client.get(url("preview", first)))
+    page = client.get(url("preview", second))
+    assert "exactly this file before" in text(page)
+    assert f'href="{url("preview", first)}"' in page.content.decode()
+    client.post(url("import", first))
+    assert f'href="{url("detail", first)}"' in client.get(url("preview", second)).content.decode()
+    assert "exactly this file before" not in text(client_for(other_user).get(url("preview", theirs)))
+    assert client.post(url("import", second)).status_code == 302
+    assert repository.totals(user_id=user.id).datasets_count == 2
+
+
+# --- In the background ----------------------------------------------------------------------------------------
+@pytest.fixture
+def reading(user, client, monkeypatch):
+    """A file that is being read again by a worker that has not begun yet."""
+    monkeypatch.setattr(staging, "INLINE_BYTES", 0)
+    dataset = staged(user)
+    response = client.post(url("import", dataset), {"has_header": "no"})
+    assert response["Location"] == url("preview", dataset)
+    return dataset
+
+
+def test_progress_is_shown_until_the_dataset_is_there(client, reading):
+    page = client.get(url("preview", reading)).content.decode()
+    assert f'hx-get="{url("preview_progress", reading)}"' in page
+    assert "Waiting for a worker" in page
+    part = client.get(url("preview_progress", reading), headers=HX)
+    assert part.content.decode().lstrip().startswith('<section id="preview-progress"')
+    assert 'hx-trigger="load delay:2s"' in part.content.decode()
+    assert "no-store" in part["Cache-Control"]
+
+    activities.run(staging.latest_work(dataset=reading).id)
+    done = client.get(url("preview_progress", reading), headers=HX)
+    assert done["HX-Redirect"] == url("preview", reading)
+    assert client.get(url("preview", reading))["Location"] == url("detail", reading)
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_a_reading_can_be_cancelled_and_the_file_waits_on(client, reading, headers):
+    response = client.post(url("preview_cancel", reading), headers=headers)
+
+    assert (response["HX-Redirect"] if headers else response["Location"]) == url("preview", reading)
+    assert "3 rows of 2 columns" in text(client.get(url("preview", reading)))
+    assert client.post(url("import", reading)).status_code == 302
+
+
+def test_a_second_import_meanwhile_is_a_conflict(client, reading):
+    assert client.post(url("import", reading), {"has_header": "no"}).status_code == 409
+
+
+def test_a_reading_that_failed_is_said_with_the_choices_it_had(client, user, monkeypatch):
+    monkeypatch.setattr(staging, "INLINE_BYTES", 0)
+    dataset = staged(user, b"a;b,c\n" + b"1;2\n3;4\n" * 3)
+    client.post(url("import", dataset), {"delimiter": "comma"})
+    activities.run(staging.latest_work(dataset=dataset).id)
+    page = client.get(url("preview", dataset))
+
+    assert "does not look like one table" in text(page)
+    assert '<option value="comma" selected>' in page.content.decode()
+    assert client.get(url("preview", dataset), {"delimiter": "semicolon"}).context["rows"][0] == ("1", "2")
+
+
+# --- Packed files ---------------------------------------------------------------------------------------------
+def archive(**tables):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in tables.items():
+            made.writestr(f"{name}.csv", content)
+    return out.getvalue()
+
+
+def test_a_gzip_file_is_the_table_inside(client, user, stack):
+    response = upload(client, gzip.compress(TABLE), "cities.csv.gz")
+    (row,) = dataset_rows()
+
+    assert response.status_code == 302
+    assert (row["file_name"], row["file_size"], row["row_count"]) == ("cities.csv", len(TABLE), 3)
+    assert len(dataset_blobs(stack)) == 1
+
+
+def test_an_archive_with_one_table_is_that_table(client, stack):
+    response = upload(client, archive(cities=TABLE), "packed.zip")
+    page = client.get(response["Location"])
+
+    assert page.context["rows"][0] == ("Berlin", "10")
+    assert [name.rsplit("/", 1)[1] for name in dataset_blobs(stack)] == ["packed.csv"]
+
+
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_of_several_tables_one_is_chosen(client, user, stack, headers):
+    place = upload(client, archive(cities=TABLE, days=DATES), "packed.zip")["Location"]
+    page = client.get(place)
+    assert [member.name for member in page.context["members"]] == ["cities.csv", "days.csv"]
+    dataset = staging.staged_of(user_id=user.id)[0]
+
+    wrong = client.post(url("take_table", dataset), {"member": "<i>no</i>"}, headers=headers)
+    assert wrong.status_code == 422
+    assert ("<html" in wrong.content.decode()) is not bool(headers)
+    assert client.post(url("import", dataset)).status_code == 409
+    taken = client.post(url("take_table", dataset), {"member": "cities.csv"}, headers=headers)
+    assert (taken["HX-Redirect"] if headers else taken["Location"]) == url("preview", dataset)
+    assert client.get(url("preview", dataset)).context["rows"][0] == ("Berlin", "10")
+    again = client.post(url("take_table", dataset), {"member": "days.csv"}, headers=headers)
+    assert (again["HX-Redirect"] if headers else again["Location"]) == url("preview", dataset)
+    assert reload(dataset).row_count == 3
+
+
+def test_a_large_archive_is_unpacked_in_the_background(client, user, monkeypatch):
+    monkeypatch.setattr(packed, "_INLINE_BYTES", dict.fromkeys(packed.SOURCE_KINDS, 0))
+    place = upload(client, archive(cities=TABLE), "packed.zip")["Location"]
+    dataset = staging.staged_of(user_id=user.id)[0]
+    assert "Waiting for a worker" in client.get(place).content.decode()
+
+    activities.run(staging.latest_work(dataset=dataset).id)
+    assert client.get(url("preview_progress", dataset), headers=HX)["HX-Redirect"] == place
+    assert client.get(place).context["rows"][0] == ("Berlin", "10")
+
+
+def test_an_archive_that_failed_in_the_background_offers_its_tables_again(client, user, monkeypatch):
+    monkeypatch.setattr(packed, "_INLINE_BYTES", dict.fromkeys(packed.SOURCE_KINDS, 0))
+    place = upload(client, archive(cities=TABLE, picture=b"\x89PNG\r\n\x1a\n" * 9), "packed.zip")["Location"]
+    dataset = staging.staged_of(user_id=user.id)[0]
+    client.post(url("take_table", dataset), {"member": "picture.csv"})
+    activities.run(staging.latest_work(dataset=dataset).id)
+    page = client.get(place)
+
+    assert "PNG" in text(page)
+    assert len(page.context["members"]) == 2
+
+
+def test_an_archive_without_a_table_is_refused_with_nothing_stored(client, stack):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        made.writestr("photo.png", b"\x89PNG\r\n\x1a\n")
+    response = upload(client, out.getvalue(), "photos.zip")
+
+    assert response.status_code == 422
+    assert response.context["form"].errors["file"]
+    assert_no_dataset_left(stack)
