@@ -62,14 +62,15 @@ class QueueWatch:
                 self._orphans = self._now_taken()
 
     def answered(self) -> bool:
-        """Send a task when none is on its way; whether one has come back since the start."""
-        came_back = False
+        """Send a task when none is on its way; whether one has come back since the start, or the cluster has taken
+        another one: behind a training that was waiting for it, the task would be back in hours."""
+        works = False
         with self._asking_the_database():
             if self._ping is None:
                 self._send()
             else:
-                came_back = self._came_back()
-        return came_back
+                works = self._came_back() or bool(self._now_taken())
+        return works
 
     def hangs(self) -> bool:
         """Called every second or so: look at the processes, send and collect tasks, and judge.
@@ -109,9 +110,14 @@ class QueueWatch:
         # Where workers end after every task, an ended process is no reason for suspicion.
         if self._lost and configured["recycle"] > 1 and len(self._taken) < configured["workers"]:
             return _PATIENCE
-        # All may be busy: with a task, which the light queue itself ends at its time limit, or with what comes
+        # All may be busy: with tasks, which the light queue itself ends at their time limits, or with what comes
         # before and after a training.
-        return float(settings.Q_CLUSTER["timeout"]) + _PATIENCE
+        return self._longest_of_taken() + _PATIENCE
+
+    def _longest_of_taken(self) -> float:
+        usual = settings.Q_CLUSTER["timeout"]
+        tasks = [message.task for message in OrmQ.objects.filter(pk__in=self._taken)]
+        return float(max([usual, *(task.get("timeout") or usual for task in tasks if isinstance(task, dict))]))
 
     def _send(self) -> None:
         close_old_connections()
