@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_whole_way import sign_up, upload
+from tests.browser.test_whole_way import import_file, sign_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -20,7 +20,7 @@ def test_the_advanced_part_follows_the_question_and_the_kind_of_holdout(page: Pa
     sign_up(page)
     table = tmp_path / "visits.csv"
     table.write_text(VISITS)
-    upload(page, table)
+    import_file(page, table)
     expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f]{24}$"))
     page.goto(page.url + "/train?target=outcome")
     expect(page.locator("#target-decision")).to_contain_text("two different values")

@@ -72,10 +72,10 @@ def test_the_whole_way(page: Page, tumours: Path):
     expect(answer).to_contain_text(re.compile("malignant|benign"), timeout=60_000)
     expect(answer.locator("progress")).to_have_count(2)
     expect(answer).to_be_in_viewport()
-    page.get_by_label("mean radius").fill("very large")
+    page.get_by_role("textbox", name="mean radius", exact=True).fill("very large")
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_label("mean radius")).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_label("mean radius")).to_be_focused()
+    expect(page.get_by_role("textbox", name="mean radius", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("textbox", name="mean radius", exact=True)).to_be_focused()
 
     with page.expect_download() as started:
         page.get_by_role("link", name="Download").click()
