@@ -25,7 +25,7 @@ from datasets import stopping
 from datasets.activity_records import Activity, ActivityError, ActivityKind, ActivityStatus
 from datasets.queue import Work
 from smartml.errors import JobCancelled, NotFound, ServiceUnavailable, SmartMLError
-from storage import sweeping
+from storage import patience, sweeping
 from storage.ids import new_id
 
 __all__ = [
@@ -304,14 +304,7 @@ def _attempt(activity: Activity, owner: str) -> ActivityStatus | None:
 
 def _insist(call: Callable[[], Activity | None]) -> Activity | None:
     """Call until MongoDB answers; after a minute the lease runs out and the sweep decides."""
-    give_up = time.monotonic() + CONCLUDE_SECONDS
-    while True:
-        try:
-            return call()
-        except ServiceUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(BEAT_SECONDS)
+    return patience.insist(call, seconds=CONCLUDE_SECONDS, pause=BEAT_SECONDS)
 
 
 def _undo(activity: Activity) -> bool:

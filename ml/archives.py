@@ -1,5 +1,6 @@
 """Zip archives: which files inside are tables, and their bytes. Names in an archive are never used as paths."""
 
+import logging
 import re
 import zipfile
 import zlib
@@ -8,7 +9,9 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from ml.containers_common import MIB, PIECE_BYTES, GuardedFile, Limits, Member, Meter, refuse_unfolding
-from smartml.errors import InvalidTable, SmartMLError, TooLarge
+from smartml.errors import InvalidTable, SmartMLError, TooLarge, trace_without_values
+
+logger = logging.getLogger(__name__)
 
 # Ten thousand files with long names fit; a longer directory only costs memory.
 _LONGEST_DIRECTORY = 4 * MIB
@@ -45,6 +48,8 @@ def readable_archive() -> Iterator[None]:
     except SmartMLError:
         raise
     except _DAMAGED as error:
+        # A fault of this program would look the same to its owner; the operator can tell.
+        logger.warning("an archive could not be read: %s", trace_without_values(error))
         raise InvalidTable(
             "The zip archive is damaged or incomplete.", hint="Pack the table again, or upload it unpacked."
         ) from error

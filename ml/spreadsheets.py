@@ -10,6 +10,7 @@ so are empty columns before the table. Of merged cells the first has the value, 
 
 import csv
 import io
+import logging
 import re
 import warnings
 import zipfile
@@ -21,7 +22,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from ml.containers_common import MIB, PIECE_BYTES, GuardedFile, Limits, Member, Meter, refuse_unfolding
-from smartml.errors import InvalidTable, SmartMLError, TooLarge
+from smartml.errors import InvalidTable, SmartMLError, TooLarge, trace_without_values
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from openpyxl.reader.excel import ExcelReader
@@ -100,6 +103,8 @@ def _readable_workbook() -> Iterator[None]:
     except SmartMLError:
         raise
     except _BROKEN as error:
+        # A fault of this program would look the same to its owner; the operator can tell.
+        logger.warning("a workbook could not be read: %s", trace_without_values(error))
         raise InvalidTable("The workbook is damaged and cannot be read.", hint=_SAVE_AGAIN) from error
 
 

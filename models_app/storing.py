@@ -21,6 +21,7 @@ from models_app import jobs_repository as jobs
 from models_app import repository
 from models_app.records import Job, ModelVersion
 from smartml.errors import Conflict, ServiceUnavailable
+from storage import patience
 from storage.blobs import Stored, get_blobs
 
 logger = logging.getLogger(__name__)
@@ -95,14 +96,7 @@ def store(
 
 def insist(call: Callable[[], T]) -> T:
     """Call until the service answers, within ``STORE_SECONDS``."""
-    give_up = time.monotonic() + STORE_SECONDS
-    while True:
-        try:
-            return call()
-        except ServiceUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(PAUSE_SECONDS)
+    return patience.insist(call, seconds=STORE_SECONDS, pause=PAUSE_SECONDS)
 
 
 def _upload(job: Job, archive: Path, documents: Mapping[str, Mapping[str, Any]]) -> list[Stored]:

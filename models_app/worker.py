@@ -31,6 +31,7 @@ from models_app import queue
 from models_app.jobs_services import deadline_seconds
 from models_app.records import Job, JobError, JobStatus
 from smartml.errors import ServiceUnavailable, SmartMLError
+from storage import patience
 from storage.blobs import get_blobs
 from storage.workspace import workspace
 
@@ -302,14 +303,7 @@ def _renew_within() -> float:
 
 def _insist(call: Callable[[], T]) -> T:
     """Call until MongoDB answers, within ``CONCLUDE_SECONDS``; then the lease runs out and the sweep decides."""
-    give_up = time.monotonic() + CONCLUDE_SECONDS
-    while True:
-        try:
-            return call()
-        except ServiceUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(POLL_SECONDS)
+    return patience.insist(call, seconds=CONCLUDE_SECONDS, pause=POLL_SECONDS)
 
 
 def _trace(scratch: Path) -> str:
