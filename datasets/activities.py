@@ -1,4 +1,4 @@
-"""Background work on datasets: started by a request, done by the ``light`` cluster, watched by pages.
+"""Background work on datasets and models: started by a request, done by the ``light`` cluster, watched by pages.
 
 Whoever offers a kind of work registers a handler when its app starts. A handler may be run again after a worker has
 died, and is told by :class:`Progress` when to stop. What it has begun is undone by ``undo`` whenever it does not
@@ -36,14 +36,17 @@ __all__ = [
     "Progress",
     "active_of_user",
     "forget_dataset",
+    "forget_model",
     "forget_user",
     "get",
     "latest",
+    "latest_of_model",
     "register",
     "request_cancel",
     "run",
     "start",
     "stop_for_dataset",
+    "stop_for_model",
     "stop_for_user",
     "sweep",
 ]
@@ -92,7 +95,7 @@ class _Stopped(Exception):
 
 
 class _LeaseLost(Exception):
-    """Somebody else has ended or taken over the work, or its dataset is gone."""
+    """Somebody else has ended or taken over the work, or what it was about is gone."""
 
 
 def register(kind: ActivityKind, handler: Handler, *, undo: Undo | None = None) -> None:
@@ -102,14 +105,26 @@ def register(kind: ActivityKind, handler: Handler, *, undo: Undo | None = None) 
 
 
 def start(
-    *, user_id: str, dataset_id: str, kind: ActivityKind, subject: str = "", activity_id: str | None = None
+    *,
+    user_id: str,
+    kind: ActivityKind,
+    dataset_id: str = "",
+    model_id: str = "",
+    version: int = 0,
+    subject: str = "",
+    activity_id: str | None = None,
 ) -> Activity:
-    """Store the work and enqueue it; the same work that is not over yet is returned instead."""
+    """Store the work and enqueue it; the same work that is not over yet is returned instead.
+
+    It is about a dataset, or about one version of a model (see ``models_app.followups``).
+    """
     now = timezone.now()
     wanted = Activity(
         id=activity_id or new_id(),
         user_id=user_id,
         dataset_id=dataset_id,
+        model_id=model_id,
+        version=version,
         kind=kind,
         status=ActivityStatus.QUEUED,
         subject=subject,
@@ -137,6 +152,15 @@ def latest(
     return repository.latest(user_id=user_id, dataset_id=dataset_id, kind=kind, subject=subject)
 
 
+def latest_of_model(
+    *, user_id: str, model_id: str, version: int, kind: ActivityKind, subject: str | None = None
+) -> Activity | None:
+    """The newest work of one kind on a version of a model, about one subject if that is given."""
+    return repository.latest_of_model(
+        user_id=user_id, model_id=model_id, version=version, kind=kind, subject=subject
+    )
+
+
 def active_of_user(*, user_id: str, kind: ActivityKind | None = None) -> tuple[Activity, ...]:
     """What is waiting or running for a person, the newest first."""
     return repository.active_of_user(user_id=user_id, kind=kind)
@@ -162,6 +186,18 @@ def stop_for_dataset(*, user_id: str, dataset_id: str) -> None:
 def forget_dataset(*, dataset_id: str) -> None:
     """Its dataset is gone; a worker still on it finds its lease lost."""
     repository.forget_dataset(dataset_id=dataset_id)
+
+
+def stop_for_model(*, user_id: str, model_id: str) -> None:
+    """The model is being deleted: cancel whatever waits or runs on any version of it."""
+    for activity in repository.of_model(model_id=model_id):
+        if activity.user_id == user_id:
+            request_cancel(user_id=user_id, activity_id=activity.id)
+
+
+def forget_model(*, model_id: str) -> None:
+    """The model is gone; a worker still on it finds its lease lost."""
+    repository.forget_model(model_id=model_id)
 
 
 def stop_for_user(user_id: str) -> None:

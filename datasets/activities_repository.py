@@ -1,5 +1,5 @@
-"""Background work on datasets in MongoDB. Every move is one atomic update whose filter holds the state it may start
-from and, for a worker, the lease it believes to have; None means that somebody else was there first."""
+"""Background work on datasets and models in MongoDB. Every move is one atomic update whose filter holds the state
+it may start from and, for a worker, the lease it believes to have; None means that somebody else was first."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,11 +27,13 @@ _QUEUED, _RUNNING = ActivityStatus.QUEUED.value, ActivityStatus.RUNNING.value
 _NOT_OVER: Final = [_QUEUED, _RUNNING]
 _OVER: Final = [status.value for status in ActivityStatus if status.is_over]
 _SWEEP_LIMIT: Final = 1000
+# What makes two pieces of work the same; as in the index "sole".
+_SOLE: Final = ("dataset_id", "model_id", "version", "kind", "subject")
 
 
 @translated()
 def insert(*, activity: Activity) -> Activity:
-    """Store queued work, or return what is being done already about the same subject of the dataset.
+    """Store queued work, or return what is being done already about the same subject of the dataset or version.
 
     :raises AccountClosing: its owner's account is being deleted.
     """
@@ -45,7 +47,7 @@ def insert(*, activity: Activity) -> Activity:
         try:
             run_in_transaction(commit)
         except DuplicateKeyError:
-            same = {"dataset_id": document["dataset_id"], "kind": document["kind"], "subject": document["subject"]}
+            same = {key: document.get(key) for key in _SOLE}
             running = get_collection(Name.ACTIVITIES).find_one(
                 {"$or": [{"_id": document["_id"]}, {**same, "status": {"$in": _NOT_OVER}}]}
             )
@@ -78,6 +80,18 @@ def latest(
 
 
 @translated()
+def latest_of_model(
+    *, user_id: str, model_id: str, version: int, kind: ActivityKind, subject: str | None = None
+) -> Activity | None:
+    """The newest work of one kind on a version of a model, about one subject if that is given."""
+    where: Document = {"user_id": object_id(user_id), "model_id": object_id(model_id)}
+    where |= {"version": version, "kind": kind.value}
+    if subject is not None:
+        where["subject"] = clip(subject, MAX_COLUMN_NAME)
+    return _maybe(get_collection(Name.ACTIVITIES).find_one(where, sort=[("created_at", -1), ("_id", -1)]))
+
+
+@translated()
 def active_of_user(*, user_id: str, kind: ActivityKind | None = None) -> tuple[Activity, ...]:
     """What is waiting or running for a person, the newest first."""
     where: Document = {"user_id": object_id(user_id), "status": {"$in": _NOT_OVER}}
@@ -90,6 +104,13 @@ def active_of_user(*, user_id: str, kind: ActivityKind | None = None) -> tuple[A
 def of_dataset(*, dataset_id: str) -> tuple[Activity, ...]:
     """All work on a dataset that is not over."""
     return _find({"dataset_id": object_id(dataset_id), "status": {"$in": _NOT_OVER}}, sort=[("created_at", -1)])
+
+
+@translated()
+def of_model(*, model_id: str) -> tuple[Activity, ...]:
+    """All work on any version of a model that is not over."""
+    where: Document = {"model_id": object_id(model_id), "status": {"$in": _NOT_OVER}}
+    return _find(where, sort=[("version", 1), ("kind", 1), ("created_at", 1), ("_id", 1)])
 
 
 @translated()
@@ -236,6 +257,12 @@ def forget_dataset(*, dataset_id: str) -> None:
 
 
 @translated()
+def forget_model(*, model_id: str) -> None:
+    """Drop all work on a model that is gone; a worker on it finds its lease lost."""
+    get_collection(Name.ACTIVITIES).delete_many({"model_id": object_id(model_id)})
+
+
+@translated()
 def forget_user(*, user_id: str) -> None:
     """Drop all work of a person whose account is closed."""
     get_collection(Name.ACTIVITIES).delete_many({"user_id": object_id(user_id)})
@@ -259,10 +286,15 @@ def _find(where: Document, *, sort: list[tuple[str, int]]) -> tuple[Activity, ..
 
 def _to_document(activity: Activity) -> Document:
     document = asdict(activity)
+    about = {name: document.pop(name) for name in ("dataset_id", "model_id", "version")}
+    # Absent, not empty: work on a model is no work on a dataset, and the other way round.
+    if activity.model_id:
+        document |= {"model_id": object_id(about["model_id"]), "version": about["version"]}
+    else:
+        document["dataset_id"] = object_id(about["dataset_id"])
     return document | {
         "_id": object_id(document.pop("id")),
         "user_id": object_id(activity.user_id),
-        "dataset_id": object_id(activity.dataset_id),
         "kind": activity.kind.value,
         "status": activity.status.value,
         "subject": clip(activity.subject, MAX_COLUMN_NAME),
@@ -278,7 +310,8 @@ def _to_record(document: Document) -> Activity:
     values = document | {
         "id": str(document["_id"]),
         "user_id": str(document["user_id"]),
-        "dataset_id": str(document["dataset_id"]),
+        "dataset_id": str(document.get("dataset_id", "")),
+        "model_id": str(document.get("model_id", "")),
         "kind": ActivityKind(document["kind"]),
         "status": ActivityStatus(document["status"]),
         "error": None if error is None else ActivityError(**known_fields(ActivityError, error)),

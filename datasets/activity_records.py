@@ -1,4 +1,4 @@
-"""What background work on a dataset is outside its repository.
+"""What background work on a dataset or a model is outside its repository.
 
 States: ``queued`` -> ``running`` -> ``succeeded``; from the first two to ``failed`` or ``cancelled``, and from
 ``running`` back to ``queued`` once when its lease ran out (or when its worker was told to stop).
@@ -16,6 +16,7 @@ class ActivityKind(StrEnum):
     PROFILE = "profile"
     RELATION = "relation"
     INDEX = "index"
+    EXPLAIN = "explain"
 
 
 class ActivityStatus(StrEnum):
@@ -47,15 +48,20 @@ class Activity:
     a short phrase for people, ``progress`` in [0, 1]; ``done_bytes`` of ``total_bytes`` (0: not known).
     ``lease_owner`` names the attempt that may write. ``has_leftovers``: what an attempt has begun is still to be
     undone.
+
+    It is about a dataset (``dataset_id``) or about one version of a model (``model_id``, ``version``), which
+    outlives the dataset it was trained on: then ``dataset_id`` is empty.
     """
 
     id: str
     user_id: str
-    dataset_id: str
     kind: ActivityKind
     status: ActivityStatus
     created_at: datetime
     queued_at: datetime
+    dataset_id: str = ""
+    model_id: str = ""
+    version: int = 0
     subject: str = ""
     stage: str = "Waiting for a worker"
     progress: float = 0.0

@@ -42,18 +42,18 @@ class ChildFailed(SmartMLError):
         self.code = code
 
 
-def _out_of_memory() -> ChildFailed:
+def _out_of_memory(what: str) -> ChildFailed:
     return ChildFailed(
         "out_of_memory",
-        "The process that looked at the table was ended, most likely because memory ran out.",
+        f"The process that {what} was ended, most likely because memory ran out.",
         "Try again when less is going on; a machine with more memory helps.",
     )
 
 
-def _crashed() -> ChildFailed:
+def _crashed(what: str) -> ChildFailed:
     return ChildFailed(
         "crashed",
-        "The process that looked at the table stopped unexpectedly.",
+        f"The process that {what} stopped unexpectedly.",
         "Try again; if it happens again, tell the operator.",
     )
 
@@ -66,17 +66,19 @@ def run(
     memory_bytes: int,
     on_event: Callable[[Event], None],
     check: Callable[[], None],
+    what: str = "looked at the table",
 ) -> None:
     """Run ``python -m module`` to its end: one request in, JSON events out (see ``ml.profiler``).
 
     :param memory_bytes: what its process may have in memory before it is ended.
     :param check: called several times a second; whatever it raises ends the child.
+    :param what: what it does, for people who read that it was ended.
     :raises ChildFailed: what the child says, or how it ended without a word.
     """
     done = False
     with _started(module, scratch) as child:
         _send(child, {**request, "trace": str(scratch / TRACE)})
-        for event in _events(child, memory_bytes, check):
+        for event in _events(child, memory_bytes, check, what):
             if "error" in event:
                 _log(module, scratch)
                 raise ChildFailed(**event["error"])
@@ -86,7 +88,7 @@ def run(
     if code == 0 and done:
         return
     _log(module, scratch)
-    raise _out_of_memory() if code == -9 else _crashed()
+    raise _out_of_memory(what) if code == -9 else _crashed(what)
 
 
 @contextmanager
@@ -129,7 +131,9 @@ def _send(child: "subprocess.Popen[bytes]", request: Mapping[str, Any]) -> None:
         logger.warning("A child ended before it read its request.")
 
 
-def _events(child: "subprocess.Popen[bytes]", memory_bytes: int, check: Callable[[], None]) -> Iterator[Event]:
+def _events(
+    child: "subprocess.Popen[bytes]", memory_bytes: int, check: Callable[[], None], what: str
+) -> Iterator[Event]:
     """What the child says, until it says nothing more."""
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(child.stdout, lines), daemon=True, name="child-events")
@@ -140,7 +144,7 @@ def _events(child: "subprocess.Popen[bytes]", memory_bytes: int, check: Callable
         if time.monotonic() - looked >= POLL_SECONDS:
             looked = time.monotonic()
             if _resident(child) > memory_bytes:
-                raise _out_of_memory()
+                raise _out_of_memory(what)
         try:
             line = lines.get(timeout=POLL_SECONDS)
         except queue.Empty:

@@ -22,9 +22,17 @@ def split_holdout(
     row in either part; regression is cut at random. The same seed gives the same rows. Raises TrainingFailed when
     a part or a class in it would be empty.
     """
+    rows, _, mask = draw_holdout(frame, target=target, problem_type=problem_type, share=share, seed=seed)
+    return rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
+
+
+def draw_holdout(
+    frame: DataFrame, *, target: str, problem_type: ProblemType, share: float, seed: int
+) -> tuple[DataFrame, Any, Any]:
+    """The same before it is parted: the usable rows, the place of each in ``frame``, and which are held out."""
     import numpy as np
 
-    rows = plain_rows(frame, target=target, problem_type=problem_type)
+    rows, places = placed_rows(frame, target=target, problem_type=problem_type)
     rng = np.random.default_rng(seed)
     if problem_type is ProblemType.REGRESSION:
         parts = [np.arange(len(rows))]
@@ -45,24 +53,27 @@ def split_holdout(
         drawn = _draw(part, keys[part], min(max(round(owed), 1), len(part) - 1), rng)
         owed -= len(drawn)
         mask[drawn] = True
-    return rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
+    return rows, places, mask
 
 
-def plain_rows(frame: DataFrame, *, target: str, problem_type: ProblemType) -> DataFrame:
-    """The rows with a usable target, numbered anew; raises TrainingFailed when fewer than two are left."""
+def placed_rows(frame: DataFrame, *, target: str, problem_type: ProblemType) -> tuple[DataFrame, Any]:
+    """The rows with a usable target, numbered anew, and the place of each in ``frame``; raises TrainingFailed when
+    fewer than two are left."""
     import numpy as np
 
+    places = np.flatnonzero(frame[target].notna().to_numpy())
     rows = frame[frame[target].notna()]
     rows = with_column(rows, target, _plain_target(rows[target], problem_type))
     if problem_type is ProblemType.REGRESSION:
-        rows = rows[np.isfinite(rows[target].to_numpy())]
+        usable = np.isfinite(rows[target].to_numpy())
+        rows, places = rows[usable], places[usable]
     rows = rows.reset_index(drop=True)
     if len(rows) < 2:
         raise TrainingFailed(
             f'Only {len(rows)} of the {len(frame)} rows have a usable value in "{target}".',
             hint="Choose another target column, or upload a file with more filled-in rows.",
         )
-    return rows
+    return rows, places
 
 
 def with_column(frame: DataFrame, name: str, values: Any) -> DataFrame:

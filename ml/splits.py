@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from ml.holdout import plain_rows, split_holdout, with_column
+from ml.holdout import draw_holdout, placed_rows, with_column
 from ml.options import HoldoutKind
 from ml.problem import ProblemType
 from smartml.errors import TrainingFailed
@@ -70,12 +70,14 @@ class HoldoutReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Two parts of the rows. ``ignored`` are columns in them that no model may look at: the fit needs the time or
-    group to choose models as fairly as they are checked (``structure``, for AutoGluon)."""
+    group to choose models as fairly as they are checked (``structure``, for AutoGluon). ``places`` says of each row
+    held out which row of the table it was, from 0."""
 
     train: DataFrame
     holdout: DataFrame
     report: HoldoutReport
     dropped_rows: int
+    places: Any
     ignored: tuple[str, ...] = ()
     structure: dict[str, str] = field(default_factory=dict)
 
@@ -103,22 +105,28 @@ def split(
     """
     if plan.kind is HoldoutKind.RANDOM:
         kept = frame.drop(columns=[name for name in leave_out if name != target], errors="ignore")
-        train, holdout = split_holdout(
+        rows, places, mask = draw_holdout(
             kept, target=target, problem_type=problem_type, share=plan.share, seed=plan.seed
         )
+        train, holdout = rows[~mask].reset_index(drop=True), rows[mask].reset_index(drop=True)
         report = HoldoutReport(kind=plan.kind, share=_share(train, holdout), seed=plan.seed)
         return Split(
-            train=train, holdout=holdout, report=report, dropped_rows=len(frame) - len(train) - len(holdout)
+            train=train,
+            holdout=holdout,
+            report=report,
+            dropped_rows=len(frame) - len(rows),
+            places=places[mask],
         )
     if plan.column is None or plan.column not in frame or plan.column == target:
         raise TrainingFailed("The column that decides on the holdout is not in this table.", hint="Choose another.")
     needed = {target, plan.column}
     kept = frame.drop(columns=[name for name in leave_out if name not in needed], errors="ignore")
-    rows = plain_rows(kept, target=target, problem_type=problem_type)
+    rows, places = placed_rows(kept, target=target, problem_type=problem_type)
     dropped = len(frame) - len(rows)
     if plan.kind is HoldoutKind.TIME:
         rows = with_column(rows, plan.column, _times(rows[plan.column], plan.column))
-    placed = rows[rows[plan.column].notna()].reset_index(drop=True)
+    has_place = rows[plan.column].notna().to_numpy()
+    placed, places = rows[has_place].reset_index(drop=True), places[has_place]
     unplaced = len(rows) - len(placed)
     classes = None if problem_type is ProblemType.REGRESSION else placed[target]
     cut = _by_time if plan.kind is HoldoutKind.TIME else _by_group
@@ -143,6 +151,7 @@ def split(
         holdout=holdout,
         report=report,
         dropped_rows=dropped,
+        places=places[mask],
         ignored=() if is_feature else (plan.column,),
         structure=structure,
     )

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
-from ml import bundle, evaluation, overriding, prediction, profiling, splits, training
+from ml import bundle, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
 from ml.diagnosis import diagnose
@@ -88,6 +88,9 @@ class _Run:
         types = {column.name: column.type for column in schema}
         features = prediction.feature_schema(train, target=target, columns_types=types, used=used)
         unused = [name for name in types if name != target and name not in used]
+        kept = holdout_rows.write(
+            holdout, split.places, path=self.scratch / "holdout.parquet", seed=job.settings.seed
+        )
         del train, holdout, split, parts, said
         self._advance(JobStatus.STORING, "Packing", PACKING)
         metadata = bundle.build_metadata(
@@ -103,6 +106,7 @@ class _Run:
             job=job,
             owner=self.owner,
             archive=archive,
+            holdout=kept,
             report=report,
             features=features,
             figures=figures,

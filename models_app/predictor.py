@@ -21,10 +21,9 @@ from typing import Any
 from django.conf import settings
 
 from datasets.processes import PASSED_ON
-from ml import bundle
+from models_app import opening
 from models_app.records import Model, ModelVersion
 from smartml.errors import IntegrityError, InvalidInput, ServiceUnavailable, SmartMLError, VersionMismatch
-from storage.blobs import get_blobs
 from storage.workspace import workspace
 
 logger = logging.getLogger(__name__)
@@ -174,12 +173,7 @@ class Predictor:
     def _load(self, child: _Child, key: str, model: Model, version: ModelVersion) -> None:
         """Verify, unpack and load one model; nothing of it stays on disk."""
         with workspace("model") as scratch:
-            archive, directory = scratch / "model.zip", scratch / "model"
-            get_blobs().download_model(
-                user_id=model.user_id, model_id=model.id, version=version.version, path=archive
-            )
-            metadata = bundle.unpack(archive, directory, sha256=version.zip_sha256)
-            bundle.check_versions(metadata)
+            directory = opening.fetch(model=model, version=version, scratch=scratch)
             request = {
                 "op": "load",
                 "key": key,

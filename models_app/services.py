@@ -16,7 +16,7 @@ from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
 from ml.overriding import ChosenType
 from ml.prediction import Feature, Finding, check_row
-from models_app import jobs_repository, jobs_services, predictor, repository
+from models_app import followups, jobs_repository, jobs_services, predictor, repository
 from models_app.jobs_services import (
     FormAlreadyUsed,
     cancel_job,
@@ -127,9 +127,11 @@ def delete_model(*, user_id: str, model_id: str) -> tuple[Model, Removed]:
         raise NotFound("There is no such model.")
     for job in jobs_repository.active_for_model(model_id=model_id):
         jobs_repository.request_cancel(job_id=job.id, user_id=user_id)
+    followups.stop_model(user_id=user_id, model_id=model_id)
     _forget_blobs(model)
     removed = delete_all(partial(get_blobs().delete_model, user_id=user_id, model_id=model_id))
     repository.remove(model_id=model_id, user_id=user_id)
+    followups.forget_model(model_id=model_id)
     return model, removed
 
 

@@ -19,6 +19,7 @@ from ml.overriding import ChosenType
 from ml.prediction import Feature
 from models_app import jobs_repository as jobs
 from models_app import repository
+from models_app.followups import HOLDOUT
 from models_app.records import Job, ModelVersion
 from smartml.errors import Conflict, ServiceUnavailable
 from storage import patience
@@ -46,6 +47,7 @@ def store(
     job: Job,
     owner: str,
     archive: Path,
+    holdout: Path,
     report: Evaluation,
     features: tuple[Feature, ...],
     figures: Diagnosis,
@@ -65,7 +67,7 @@ def store(
         },
         "figures": figures,
     }
-    stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, documents))
+    stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, holdout, documents))
     version = ModelVersion(
         version=job.version,
         created_at=timezone.now(),
@@ -99,9 +101,11 @@ def insist(call: Callable[[], T]) -> T:
     return patience.insist(call, seconds=STORE_SECONDS, pause=PAUSE_SECONDS)
 
 
-def _upload(job: Job, archive: Path, documents: Mapping[str, Mapping[str, Any]]) -> list[Stored]:
+def _upload(job: Job, archive: Path, holdout: Path, documents: Mapping[str, Mapping[str, Any]]) -> list[Stored]:
     blobs = get_blobs()
     stored = [blobs.upload_model(user_id=job.user_id, model_id=job.model_id, version=job.version, path=archive)]
+    rows = blobs.model_file(job.user_id, job.model_id, job.version, HOLDOUT, "parquet")
+    stored.append(blobs.upload_file(blobs.models_container, rows, holdout))
     for stem, document in documents.items():
         name = blobs.model_file(job.user_id, job.model_id, job.version, stem, "json")
         data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()

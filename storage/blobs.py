@@ -348,6 +348,27 @@ class AzureBlobStorage:
         """Write this version's zip to ``path``; returns its SHA-256."""
         return self.download_to(self.models_container, paths.model_blob(user_id, model_id, version), path)
 
+    def put_model_file(
+        self, *, user_id: str, model_id: str, version: int, stem: str, ext: str, data: bytes
+    ) -> None:
+        """Store what was computed from a version later, in the place of a former result."""
+        blob = self._blob(self.models_container, paths.model_file(user_id, model_id, version, stem, ext))
+        with translated():
+            blob.upload_blob(data, overwrite=True)
+
+    def get_model_file(self, *, user_id: str, model_id: str, version: int, stem: str, ext: str) -> bytes | None:
+        """What lies beside a version; None when there is nothing of this name."""
+        name = paths.model_file(user_id, model_id, version, stem, ext)
+        try:
+            return b"".join(self.iter_chunks(self.models_container, name))
+        except BlobMissing:
+            return None
+
+    def delete_model_file(self, *, user_id: str, model_id: str, version: int, stem: str, ext: str) -> bool:
+        """Whether there was something of this name to delete."""
+        name = paths.model_file(user_id, model_id, version, stem, ext)
+        return bool(self.delete_blobs(self.models_container, [name]))
+
     def delete_model(self, *, user_id: str, model_id: str) -> Removed:
         """Delete every version of the model and what lies beside them."""
         return self.delete_prefix(self.models_container, paths.model_prefix(user_id, model_id))

@@ -221,13 +221,13 @@ _JOB: Final = _closed(
     optional={"stop_requested": _FLAG},
 )
 
-# Work on a dataset in the background. ``subject`` is what it is about: a reference, a column's name.
+# Work in the background, on a dataset or on a version of a model. ``subject`` is what it is about: a reference, a
+# column's name.
 _ACTIVITY: Final = _closed(
     {
         "_id": _ID,
         "user_id": _ID,
-        "dataset_id": _ID,
-        "kind": _one_of("kaggle", "read", "convert", "profile", "relation", "index"),
+        "kind": _one_of("kaggle", "read", "convert", "profile", "relation", "index", "explain"),
         "subject": _COLUMN,
         "status": _one_of("queued", "running", "succeeded", "failed", "cancelled"),
         "stage": _text(MAX_STAGE),
@@ -244,7 +244,8 @@ _ACTIVITY: Final = _closed(
         "cancel_requested": _FLAG,
         "has_leftovers": _FLAG,
         "error": _ERROR,
-    }
+    },
+    optional={"dataset_id": _ID, "model_id": _ID, "version": _POSITIVE},
 )
 
 _USER: Final = _closed(
@@ -312,11 +313,22 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     ),
     Name.ACTIVITIES: (
         _index("of_dataset", "dataset_id", "kind", "created_at"),
+        _index(
+            "of_model",
+            "model_id",
+            "version",
+            "kind",
+            "created_at",
+            "_id",
+            partialFilterExpression={"model_id": {"$exists": True}},
+        ),
         _index("of_user", "user_id", "status", "created_at"),
         # One at a time: the second request for the same work finds the first.
         _index(
             "sole",
             "dataset_id",
+            "model_id",
+            "version",
             "kind",
             "subject",
             unique=True,

@@ -98,11 +98,17 @@ def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
 
 
 def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
-    """Exactly the four blobs of one version, one model, one count; nothing else."""
+    """Exactly the five blobs of one version, one model, one count; nothing else."""
     prefix = f"{job.user_id}/{job.model_id}"
     names = [
         f"{prefix}/{stem}-v{job.version}.{ext}"
-        for stem, ext in (("model", "zip"), ("evaluation", "json"), ("figures", "json"), ("schema", "json"))
+        for stem, ext in (
+            ("model", "zip"),
+            ("holdout", "parquet"),
+            ("evaluation", "json"),
+            ("figures", "json"),
+            ("schema", "json"),
+        )
     ]
     assert model_blobs(stack) == sorted(names)
     (model,) = get_database()["models"].find()

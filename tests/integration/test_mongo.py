@@ -147,7 +147,9 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
     """Whether documents of an earlier version do without this field."""
     if path[-1:] == ("settings",):
         return field not in {"target", "preset", "time_limit", "holdout_share", "seed"}
-    return (name, path, field) in {("jobs", (), "stop_requested"), ("models", ("versions", 0), "settings")}
+    return (name, path, field) in {("jobs", (), "stop_requested"), ("models", ("versions", 0), "settings")} | {
+        ("activities", (), field) for field in ("dataset_id", "model_id", "version")
+    }
 
 
 def _at(document: Any, path: tuple[Any, ...]) -> Any:

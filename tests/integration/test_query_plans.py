@@ -4,20 +4,33 @@ The commands are recorded as the driver sends them and explained afterwards, so 
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pymongo import monitoring
 
+from datasets import activities_repository as activities
 from datasets import repository as datasets
+from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
 from models_app import jobs_repository as jobs
 from models_app import repository as models
 from models_app.records import JobError, JobStatus
 from storage import mongo, mongo_users
 from storage.ids import new_id
-from tests.records import SHA256, held_job, make_dataset, make_facts, now, queued_job, ready_dataset, stored_model
+from tests.records import (
+    SHA256,
+    held_job,
+    make_dataset,
+    make_facts,
+    now,
+    queued_job,
+    ready_dataset,
+    stored_activity,
+    stored_model,
+)
 
 JUDGED = ("find", "findAndModify", "aggregate", "count", "update", "delete", "distinct")
 
@@ -156,6 +169,15 @@ def use_everything() -> None:
     jobs.versions_with_blobs(model_ids={held.model_id, new_id()})
     jobs.are_held(user_id=user_id, now=now())
     jobs.forget_user(user_id=user_id)
+
+    work = stored_activity(ready_dataset(user_id=user_id))
+    of_model = {"model_id": new_id(), "version": 1, "kind": ActivityKind.EXPLAIN}
+    activities.insert(activity=replace(work, id=new_id(), dataset_id="", **of_model))
+    activities.insert(activity=replace(work, id=new_id(), dataset_id="", **of_model))
+    activities.latest_of_model(user_id=user_id, **of_model)
+    activities.latest_of_model(user_id=user_id, **of_model, subject="x")
+    activities.of_model(model_id=of_model["model_id"])
+    activities.forget_model(model_id=of_model["model_id"])
 
     mongo_users.begin_closing(user_id=user_id)
     mongo_users.tombstones(before=now() + timedelta(hours=1))

@@ -29,12 +29,15 @@ def job(stack, user, monkeypatch):
 def store(job, tmp_path):
     archive = tmp_path / "model.zip"
     archive.write_bytes(b"PK the zip of this attempt")
+    holdout = tmp_path / "holdout.parquet"
+    holdout.write_bytes(b"PAR1 its rows")
 
     def store():
         storing.store(
             job=job,
             owner="owner",
             archive=archive,
+            holdout=holdout,
             report=EVALUATION,
             features=(),
             figures={"rows": 8},

@@ -67,6 +67,7 @@ class TestTime:
         parts = cut(frame, TIME, "date")
         assert (parts.report.unplaced_rows, parts.dropped_rows) == (10, 2)
         assert len(parts.train) + len(parts.holdout) == 288
+        assert list(frame["row"].iloc[parts.places]) == list(parts.holdout["row"])
 
     def test_a_moment_of_the_day_is_said_with_its_time(self):
         frame = days().assign(date=lambda f: pd.Timestamp("2024-01-01") + pd.to_timedelta(f["row"], unit="h"))
