@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from ml.problem import ProblemType
 from ml.setup_report import SetupReport
 from ml.targets import decide_problem
 from models_app import jobs_repository as jobs
+from models_app import report as reports
 from models_app import repository, setup
 from models_app.records import FittedModel, Job, JobStatus
 from models_app.storing import LeaseLost, insist, store
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
-DOWNLOADING, READING, SPLITTING, FITTING, SCORING, PACKING, STORING = 0.01, 0.05, 0.08, 0.1, 0.85, 0.9, 0.95
+DOWNLOADING, READING, SPLITTING, FITTING, SCORING = 0.01, 0.05, 0.08, 0.1, 0.85
+PACKING, REPORTING, STORING = 0.9, 0.93, 0.95
 
 
 def run(*, job_id: str, owner: str, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -64,7 +67,8 @@ class _Run:
     def run(self) -> None:
         job, target = self.job, self.job.settings.target
         self._check_model()
-        frame, schema = self._read(self._dataset())
+        dataset = self._dataset()
+        frame, schema = self._read(dataset)
         self._stage("Splitting", SPLITTING)
         split = splits.split(
             frame,
@@ -101,6 +105,18 @@ class _Run:
             unused_features=unused,
         ) | {"chosen_types": [chosen.as_dict() for chosen in self.chosen_types]}
         archive = self._pack(fitted.predictor, metadata)
+        self._stage("Writing the report", REPORTING)
+        write_report = partial(
+            reports.render,
+            model_name=job.model_name,
+            dataset=dataset,
+            evaluation=report,
+            diagnosis=figures,
+            figures=reports.draw(figures, job.problem_type),
+            features=features,
+            unused=unused,
+            chosen_types=self.chosen_types,
+        )
         self._stage("Storing", STORING)
         store(
             job=job,
@@ -113,6 +129,7 @@ class _Run:
             chosen_types=self.chosen_types,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,
+            write_report=lambda version: write_report(version=version),
         )
 
     def _check_model(self) -> None:

@@ -62,9 +62,10 @@ __all__ = [
     "request_training",
     "stop_job",
     "stream_model",
+    "stream_report",
 ]
 
-EVALUATION, SCHEMA, FIGURES = "evaluation", "schema", "figures"
+EVALUATION, SCHEMA, FIGURES, REPORT = "evaluation", "schema", "figures", "report"
 MAX_NAME = 120
 # Bounds what another process keeps of a deleted model, where each has a cache of its own.
 _CACHE_SECONDS = 3600
@@ -199,6 +200,19 @@ def stream_model(*, model: Model, version: int) -> Iterator[bytes]:
     _version(model, version)
     blobs = get_blobs()
     return blobs.iter_chunks(blobs.models_container, blobs.model_blob(model.user_id, model.id, version))
+
+
+def stream_report(*, model: Model, version: int) -> Iterator[bytes]:
+    """The report of one version in chunks; NotFound for one from before there were reports."""
+    _version(model, version)
+    blobs = get_blobs()
+    name = blobs.model_file(model.user_id, model.id, version, REPORT, "html")
+    try:
+        return blobs.iter_chunks(blobs.models_container, name)
+    except BlobMissing as error:
+        raise NotFound(
+            "This version was trained before reports were written.", hint="Train again to have one."
+        ) from error
 
 
 def predict(*, model: Model, version: int, values: Mapping[str, str]) -> Prediction:

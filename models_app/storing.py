@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,8 +55,10 @@ def store(
     chosen_types: tuple[ChosenType, ...],
     base_model: str,
     fit_seconds: float,
+    write_report: Callable[[ModelVersion], bytes],
 ) -> None:
-    """Blobs first, metadata last: metadata never names a blob that is not there.
+    """Blobs first, metadata last: metadata never names a blob that is not there. ``write_report``: a version as the
+    HTML file that is kept beside it.
 
     :raises LeaseLost: and whatever is stored now is the other attempt's.
     """
@@ -67,8 +70,20 @@ def store(
         },
         "figures": figures,
     }
-    stored, *others = _insist_on_uploads(job, owner, lambda: _upload(job, archive, holdout, documents))
-    version = ModelVersion(
+
+    def upload() -> ModelVersion:
+        stored, *others = _upload(job, archive, holdout, documents)
+        version = _version(job, report, stored, base_model=base_model, fit_seconds=fit_seconds)
+        others.append(_upload_file(job, "report", "html", write_report(version)))
+        return replace(version, stored_size=stored.size + sum(other.size for other in others))
+
+    version = _insist_on_uploads(job, owner, upload)
+    # Asking again after a broken connection is safe: a second time stores nothing.
+    insist(lambda: repository.store_version(job=job, owner=owner, name=job.model_name, version=version))
+
+
+def _version(job: Job, report: Evaluation, stored: Stored, *, base_model: str, fit_seconds: float) -> ModelVersion:
+    return ModelVersion(
         version=job.version,
         created_at=timezone.now(),
         job_id=job.id,
@@ -89,11 +104,9 @@ def store(
         azure_model_url=stored.url,
         zip_size=stored.size,
         zip_sha256=stored.sha256,
-        stored_size=stored.size + sum(document.size for document in others),
+        stored_size=stored.size,
         settings=job.settings,
     )
-    # Asking again after a broken connection is safe: a second time stores nothing.
-    insist(lambda: repository.store_version(job=job, owner=owner, name=job.model_name, version=version))
 
 
 def insist(call: Callable[[], T]) -> T:
@@ -107,13 +120,18 @@ def _upload(job: Job, archive: Path, holdout: Path, documents: Mapping[str, Mapp
     rows = blobs.model_file(job.user_id, job.model_id, job.version, HOLDOUT, "parquet")
     stored.append(blobs.upload_file(blobs.models_container, rows, holdout))
     for stem, document in documents.items():
-        name = blobs.model_file(job.user_id, job.model_id, job.version, stem, "json")
         data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-        stored.append(blobs.upload_bytes(blobs.models_container, name, data))
+        stored.append(_upload_file(job, stem, "json", data))
     return stored
 
 
-def _insist_on_uploads(job: Job, owner: str, upload: Callable[[], list[Stored]]) -> list[Stored]:
+def _upload_file(job: Job, stem: str, extension: str, data: bytes) -> Stored:
+    blobs = get_blobs()
+    name = blobs.model_file(job.user_id, job.model_id, job.version, stem, extension)
+    return blobs.upload_bytes(blobs.models_container, name, data)
+
+
+def _insist_on_uploads(job: Job, owner: str, upload: Callable[[], T]) -> T:
     """All files of this version, each of them this attempt's.
 
     After a failure nobody knows what is there: it is removed, and everything uploaded again. A name that is taken

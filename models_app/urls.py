@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_app import figure_views, job_views, views
+from models_app import figure_views, job_views, report_views, views
 
 app_name = "models"
 
@@ -23,5 +23,6 @@ urlpatterns = [
     path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
     path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
     path(f"{_VERSION}/predict", views.model_predict, name="predict"),
+    path(f"{_VERSION}/report", report_views.report, name="report"),
     path(f"{_VERSION}/download", views.model_download, name="download"),
 ]

@@ -98,18 +98,11 @@ def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
 
 
 def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
-    """Exactly the five blobs of one version, one model, one count; nothing else."""
+    """Exactly the blobs of one version, one model, one count; nothing else."""
     prefix = f"{job.user_id}/{job.model_id}"
-    names = [
-        f"{prefix}/{stem}-v{job.version}.{ext}"
-        for stem, ext in (
-            ("model", "zip"),
-            ("holdout", "parquet"),
-            ("evaluation", "json"),
-            ("figures", "json"),
-            ("schema", "json"),
-        )
-    ]
+    stems = dict.fromkeys(("evaluation", "figures", "schema"), "json")
+    stems |= {"model": "zip", "holdout": "parquet", "report": "html"}
+    names = [f"{prefix}/{stem}-v{job.version}.{extension}" for stem, extension in stems.items()]
     assert model_blobs(stack) == sorted(names)
     (model,) = get_database()["models"].find()
     assert str(model["_id"]) == job.model_id

@@ -24,6 +24,12 @@ def score_range(bounds: tuple[float, float] | None) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """A share in percent; what is not nothing does not look like it."""
+    return "–" if share == 0 else f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
+
+
+@register.filter
 def metric_label(name: str) -> str:
     """A metric's name for people."""
     return _metric_label(name)

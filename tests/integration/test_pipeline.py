@@ -102,6 +102,14 @@ def test_a_regression_is_retrained_on_another_dataset_as_a_second_version(stack,
     evaluation = services.model_evaluation(model=model, version=2)
     assert evaluation.metric_name == "root_mean_squared_error"
     assert evaluation.classes == ()
+    report = b"".join(services.stream_report(model=model, version=2)).decode()
+    assert report.count("data:image/svg+xml") >= 2
+    assert not [
+        word
+        for word in ("more.csv", "Predicted against actual", model.current.zip_sha256, "district")
+        if word not in report
+    ]
+    assert not [outside for outside in ("<script", "http:", "https:", "url(") if outside in report]
     assert workspaces() == []
 
 

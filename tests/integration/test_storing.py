@@ -44,6 +44,7 @@ def store(job, tmp_path):
             chosen_types=(),
             base_model="LightGBM",
             fit_seconds=1.0,
+            write_report=lambda version: b"<html>" + version.zip_sha256.encode(),
         )
         assert jobs_repository.get(job_id=job.id).status is JobStatus.SUCCEEDED
 
@@ -56,7 +57,7 @@ def rival_stores(job, stem: str, extension: str) -> None:
     blobs.upload_bytes(blobs.models_container, name, b"of a process without a lease")
 
 
-@pytest.mark.parametrize(("stem", "extension"), [("model", "zip"), ("schema", "json")])
+@pytest.mark.parametrize(("stem", "extension"), [("model", "zip"), ("schema", "json"), ("report", "html")])
 def test_files_of_an_attempt_that_lives_on_without_a_lease_are_replaced(stack, job, store, stem, extension):
     rival_stores(job, stem, extension)
     store()

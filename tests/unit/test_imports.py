@@ -17,6 +17,7 @@ HEAVY = (
     "autogluon",
     "torch",
     "pandas",
+    "matplotlib",
     "sklearn",
     "lightgbm",
     "catboost",
