@@ -9,20 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ml.left_out import NO_TIME, NOT_WANTED, LeftOut, failure
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitEvent:
     """Something that happened during a fit.
 
     ``val_score``: higher is better (AutoGluon's sign: an error is negative). ``fit_seconds`` is wall time.
-    ``model_finished`` without a ``val_score`` means that this model failed and the fit went on without it.
+    ``model_finished`` without a ``val_score`` means that this model failed and the fit went on without it;
+    ``model_left_out``, that it was not begun. Both say the ``reason``.
     """
 
-    kind: Literal["started", "model_started", "model_finished", "fit_finished"]
+    kind: Literal["started", "model_started", "model_finished", "model_left_out", "fit_finished"]
     metric: str
     model: str | None = None
     val_score: float | None = None
     fit_seconds: float | None = None
+    reason: str = ""
 
 
 # AutoGluon pickles its callbacks with the trainer after every model. The live handles therefore stay here, and
@@ -40,6 +44,7 @@ class Listener:
         self.metric = metric
         self.failed: dict[str, str] = {}  # model -> type of its exception
         self.skipped: list[str] = []
+        self.left_out: dict[str, LeftOut] = {}
         # Set when the person wants what there is: see `ml.interruption`.
         self.stops = False
         self.fitted = 0
@@ -91,6 +96,16 @@ class Listener:
         """AutoGluon will leave it out for lack of time: no event, though it calls back as for any other."""
         self.skipped.append(model)
         self._running = None
+        self._leave_out(LeftOut(name=model, reason=NO_TIME))
+
+    def model_unwanted(self, model: str) -> None:
+        """It will not be begun, because the best so far is wanted."""
+        self._leave_out(LeftOut(name=model, reason=NOT_WANTED))
+
+    def _leave_out(self, model: LeftOut) -> None:
+        if model.name not in self.left_out:
+            self.left_out[model.name] = model
+            self.tell(FitEvent(kind="model_left_out", metric=self.metric, model=model.name, reason=model.reason))
 
     def model_started(self, model: str) -> bool:
         self._running = (model, time.monotonic())
@@ -103,8 +118,20 @@ class Listener:
         self._running = None
         seconds = time.monotonic() - started
         if not trained:
-            self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
-            return self.tell(FitEvent(kind="model_finished", metric=self.metric, model=name, fit_seconds=seconds))
+            exception = self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
+            left_out = failure(name, exception)
+            if name == self._interrupted:
+                left_out = LeftOut(name=name, reason=NOT_WANTED)
+            self.left_out[name] = left_out
+            return self.tell(
+                FitEvent(
+                    kind="model_finished",
+                    metric=self.metric,
+                    model=name,
+                    fit_seconds=seconds,
+                    reason=left_out.reason,
+                )
+            )
         goes_on = True
         self.fitted += len(trained)
         for model in trained:
@@ -153,6 +180,7 @@ class ProgressCallback:
             listener.model_skipped(model.name)
             return False, False
         if listener.is_unwanted(model.name):
+            listener.model_unwanted(model.name)
             return False, True
         return not listener.model_started(model.name), False
 

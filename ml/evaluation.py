@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ml import resampling
 from ml.answers import HoldoutAnswers, answer_holdout
 from ml.holdout import row_keys
+from ml.left_out import LeftOut
 from ml.metrics import Answers, finite, lower_is_better
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
@@ -65,8 +66,8 @@ class Evaluation:
     ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
     models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
-    before all models had been tried. ``setup`` is what was chosen for the training; None in evaluations that were
-    stored before it was reported.
+    before all models had been tried. ``left_out``: models that were not brought to an end. ``setup`` is what
+    was chosen for the training; None in evaluations that were stored before it was reported.
     """
 
     metric_name: str
@@ -90,12 +91,14 @@ class Evaluation:
     recommended: str | None = None
     stopped_early: bool = False
     setup: SetupReport | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
         plain = asdict(self)
         plain["leaderboard"] = list(plain["leaderboard"])
         plain["classes"] = list(plain["classes"])
+        plain["left_out"] = list(plain["left_out"])
         return plain
 
     @classmethod
@@ -106,6 +109,7 @@ class Evaluation:
         values["leaderboard"] = tuple(_row_from_dict(row) for row in data["leaderboard"])
         values["classes"] = tuple(data["classes"])
         values["intervals"] = {name: (low, high) for name, (low, high) in data.get("intervals", {}).items()}
+        values["left_out"] = tuple(LeftOut(**each) for each in data.get("left_out", ()))
         values["setup"] = SetupReport.from_dict(data["setup"]) if data.get("setup") else None
         return cls(**values)
 

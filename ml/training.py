@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ml.callbacks import FitEvent, Listener, ProgressCallback
 from ml.holdout import split_holdout
 from ml.interruption import stopping_early
+from ml.left_out import LeftOut
 from ml.options import is_usable, usual_metric
 from ml.problem import Preset, ProblemType
 from ml.quiet import quiet_autogluon
@@ -46,6 +47,7 @@ class FitResult:
     stopped_early: bool = False
     ran_out_of_time: bool = False
     threshold: float | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ def fit(
             best_model=str(predictor.model_best),
             stopped_early=listener.stops,
             threshold=float(predictor.decision_threshold) if problem_type is ProblemType.BINARY else None,
+            left_out=tuple(listener.left_out.values()),
             ran_out_of_time=bool(listener.skipped) or spent > _CUT_SHARE[recipe.bagged] * budget,
         )
     on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))

@@ -16,13 +16,16 @@ from datasets.records import Dataset
 from ml.options import METRICS
 from ml.problem import ProblemType
 from models_app import services
+from models_app.figures import FigureView
 from models_app.forms import PRESETS, TrainForm
-from models_app.presenters import present_job
+from models_app.presenters import metric_label, present_job
+from models_app.progress_figure import progress_figure
 from models_app.records import Job, JobSettings, Model
 from models_app.setup_form import setup_initial
 from models_app.setup_presenter import other_problems
+from models_app.training_limits import memory_limit
 from smartml.errors import InvalidInput, InvalidTarget
-from smartml.htmx import UserRequest, goto, wants_fragment
+from smartml.htmx import UserRequest, announce, goto, wants_fragment
 from storage.ids import is_id, new_id
 
 
@@ -48,6 +51,7 @@ def train(request: UserRequest, dataset_id: str) -> HttpResponse:
         return _train_page(request, dataset, model, form, status=error.status, used=error)
     except InvalidInput as error:
         form.add_service_error(error)
+        return _train_page(request, dataset, model, form, status=error.status)
     else:
         if job is not None:
             return goto(request, reverse("models:job", args=[job.id]))
@@ -173,7 +177,7 @@ def job_list(request: UserRequest) -> HttpResponse:
 def job_detail(request: UserRequest, job_id: str) -> HttpResponse:
     """The live page of one training."""
     job = services.get_job(user_id=request.user.id, job_id=job_id)
-    return render(request, "models_app/job.html", _job_context(job))
+    return render(request, "models_app/job.html", _job_context(job) | {"view": _figure(job)})
 
 
 @login_required
@@ -182,7 +186,25 @@ def job_detail(request: UserRequest, job_id: str) -> HttpResponse:
 def job_progress(request: UserRequest, job_id: str) -> HttpResponse:
     """The part of the live page that polls; a finished job carries no trigger."""
     job = services.get_job(user_id=request.user.id, job_id=job_id)
-    return render(request, "models_app/_job.html", _job_context(job))
+    response = render(request, "models_app/_job.html", _job_context(job))
+    if request.GET.get("models", "") != str(len(job.leaderboard)):
+        announce(response, "job-models")
+    return response
+
+
+@login_required
+@require_GET
+@never_cache
+def job_figure(request: UserRequest, job_id: str) -> HttpResponse:
+    """Fragment: the score over time, asked for again whenever a model is done."""
+    job = services.get_job(user_id=request.user.id, job_id=job_id)
+    return render(request, "models_app/_job_figure.html", {"job": {"job": job}, "view": _figure(job)})
+
+
+def _figure(job: Job) -> FigureView | None:
+    if job.metric is None:
+        return None
+    return progress_figure(job.leaderboard, metric=job.metric, label=metric_label(job.metric))
 
 
 @login_required
@@ -206,4 +228,5 @@ def job_stop(request: UserRequest, job_id: str) -> HttpResponse:
 
 
 def _job_context(job: Job) -> dict[str, object]:
-    return {"job": present_job(job, now=timezone.now(), queue_position=services.queue_position(job=job))}
+    position = services.queue_position(job=job)
+    return {"job": present_job(job, now=timezone.now(), queue_position=position, memory_limit=memory_limit())}

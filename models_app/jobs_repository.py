@@ -14,9 +14,10 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
+from ml.left_out import LeftOut
 from ml.problem import ProblemType
 from models_app import job_settings
-from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, may_become
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, Readings, may_become
 from smartml.errors import Conflict
 from storage import mongo_users
 from storage.mongo import (
@@ -94,6 +95,11 @@ def list_page(*, user_id: str, cursor: str | None = None, limit: int = 20) -> Pa
 @translated()
 def claim(*, job_id: str, owner: str, lease_seconds: int) -> Job | None:
     """Take a queued job for ``owner``; None when it is taken, over, cancelled or gone."""
+    return claim_in(None, job_id=job_id, owner=owner, lease_seconds=lease_seconds)
+
+
+def claim_in(session: ClientSession | None, *, job_id: str, owner: str, lease_seconds: int) -> Job | None:
+    """``claim``, as part of a transaction."""
     now = datetime.now(UTC)
     return _update(
         {"_id": object_id(job_id), "status": _QUEUED, "cancel_requested": False},
@@ -109,14 +115,20 @@ def claim(*, job_id: str, owner: str, lease_seconds: int) -> Job | None:
             },
             "$inc": {"attempt": 1},
         },
+        session=session,
     )
 
 
 @translated()
-def heartbeat(*, job_id: str, owner: str, lease_seconds: int) -> Job | None:
-    """Renew the lease and read the job (has its owner asked to cancel?); None when the lease is lost."""
-    until = datetime.now(UTC) + timedelta(seconds=lease_seconds)
-    return _update(_held(job_id, owner), {"$set": {"lease_until": until}})
+def heartbeat(*, job_id: str, owner: str, lease_seconds: int, readings: Readings | None = None) -> Job | None:
+    """Renew the lease and read the job (has its owner asked to cancel?); None when the lease is lost.
+
+    ``readings``, when there are new ones, are stored with it.
+    """
+    changes: Document = {"lease_until": datetime.now(UTC) + timedelta(seconds=lease_seconds)}
+    if readings is not None:
+        changes["readings"] = asdict(readings)
+    return _update(_held(job_id, owner), {"$set": changes})
 
 
 @translated()
@@ -141,6 +153,7 @@ def report(
     stage: str | None = None,
     progress: float | None = None,
     leaderboard: Sequence[FittedModel] | None = None,
+    left_out: Sequence[LeftOut] | None = None,
     metric: str | None = None,
     fit_started_at: datetime | None = None,
 ) -> bool:
@@ -152,6 +165,8 @@ def report(
         changes["progress"] = _share(progress)
     if leaderboard is not None:
         changes["leaderboard"] = _rows(leaderboard)
+    if left_out is not None:
+        changes["left_out"] = _left_out(left_out)
     if metric is not None:
         changes["metric"] = clip(metric, 100)
     if fit_started_at is not None:
@@ -252,6 +267,8 @@ def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None, 
         "lease_owner": None,
         "lease_until": None,
         "leaderboard": [],
+        "left_out": [],
+        "readings": None,
         "metric": None,
     }
     update: Document = {"$set": back}
@@ -282,16 +299,9 @@ def active_for_model(*, model_id: str) -> tuple[Job, ...]:
 
 
 @translated()
-def queue_position(*, job: Job) -> int:
-    """How many jobs wait before this one, of all people; 0: it is next."""
-    since = job.queued_at or job.created_at
-    return get_collection(Name.JOBS).count_documents(
-        {
-            "status": _QUEUED,
-            "queued_at": {"$lte": since},
-            "$or": [{"queued_at": {"$lt": since}}, {"queued_at": since, "_id": {"$lt": object_id(job.id)}}],
-        }
-    )
+def count_waiting(*, user_id: str) -> int:
+    """How many trainings of a person wait."""
+    return get_collection(Name.JOBS).count_documents({"user_id": object_id(user_id), "status": _QUEUED})
 
 
 @translated()
@@ -385,14 +395,25 @@ def _rows(leaderboard: Sequence[FittedModel]) -> list[Document]:
             "name": clip(row.name, MAX_NAME),
             "val_score": None if row.val_score is None else float(row.val_score),
             "fit_seconds": float(row.fit_seconds),
+            "at_seconds": None if row.at_seconds is None else float(row.at_seconds),
         }
         for row in leaderboard
     ]
 
 
-def _update(where: Document, update: Document | list[Document]) -> Job | None:
+def _left_out(models: Sequence[LeftOut]) -> list[Document]:
+    return [
+        {"name": clip(each.name, MAX_NAME), "reason": clip(each.reason, MAX_SENTENCE)}
+        for each in models[:MAX_LEADERBOARD]
+    ]
+
+
+def _update(
+    where: Document, update: Document | list[Document], *, session: ClientSession | None = None
+) -> Job | None:
+    collection = get_collection(Name.JOBS)
     return _maybe(
-        get_collection(Name.JOBS).find_one_and_update(where, update, return_document=ReturnDocument.AFTER)
+        collection.find_one_and_update(where, update, return_document=ReturnDocument.AFTER, session=session)
     )
 
 
@@ -421,6 +442,7 @@ def _to_document(job: Job) -> Document:
         "queued_at": job.queued_at or job.created_at,
         "has_leftovers": False,
         "leaderboard": _rows(job.leaderboard),
+        "left_out": _left_out(job.left_out),
     }
 
 
@@ -437,6 +459,8 @@ def _to_record(document: Document) -> Job:
             "problem_type": ProblemType(document["problem_type"]),
             "settings": job_settings.from_document(document["settings"]),
             "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
+            "left_out": tuple(LeftOut(**each) for each in document.get("left_out", ())),
+            "readings": Readings(**document["readings"]) if document.get("readings") else None,
             "error": None if error is None else JobError(**error),
         }
     )

@@ -15,7 +15,7 @@ from datasets.records import Dataset
 from ml.problem import ProblemDecision, ProblemType
 from ml.profiling import nearest_name
 from ml.targets import decide_problem
-from models_app import jobs_repository, queue, repository, setup
+from models_app import jobs_repository, queue, repository, setup, turns_repository
 from models_app.records import Job, JobSettings, JobStatus
 from smartml.errors import AccountClosing, Conflict, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
 from storage.ids import new_id
@@ -64,6 +64,19 @@ class FormAlreadyUsed(Conflict):
             hint="Send it again to train with these settings as well.",
         )
         self.job = job
+
+
+class TooManyTrainings(InvalidInput):
+    """This person's trainings that wait are as many as may."""
+
+    status = 429
+    code = "too_many_trainings"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} of your trainings are waiting already, and more may not.",
+            hint="Wait until one has begun, or cancel one on the page of your trainings.",
+        )
 
 
 def check_target(*, dataset: Dataset, target: str, wanted: ProblemType | None = None) -> ProblemDecision:
@@ -116,6 +129,7 @@ def request_training(
     """
     if existing := jobs_repository.get(job_id=job_id):
         return _same(_own(existing, user_id), dataset, settings, model_name, model_id)
+    _check_room(user_id)
     _check_settings(settings)
     decision = check_target(dataset=dataset, target=settings.target, wanted=settings.problem_type)
     setup.check_against_table(dataset=dataset, settings=settings, decision=decision)
@@ -149,6 +163,13 @@ def request_training(
         # The job is stored: the sweep finds it waiting and puts it into the queue again.
         logger.exception("Job %s could not be put into the queue; the sweep will do it.", job.id)
     return job
+
+
+def _check_room(user_id: str) -> None:
+    """Refuse what would only wait. Two requests at one moment may both be let in: the limit is about piles."""
+    most: int = django_settings.TRAININGS_WAITING_PER_USER
+    if jobs_repository.count_waiting(user_id=user_id) >= most:
+        raise TooManyTrainings(most)
 
 
 def _check_settings(settings: JobSettings) -> None:
@@ -220,8 +241,11 @@ def recent_jobs(*, user_id: str, limit: int = 20, active_only: bool = False) -> 
 
 
 def queue_position(*, job: Job) -> int | None:
-    """How many trainings are before this one; None once it has left the queue."""
-    return jobs_repository.queue_position(job=job) if job.status is JobStatus.QUEUED else None
+    """How many trainings begin before this one; None once it has left the queue."""
+    if job.status is not JobStatus.QUEUED:
+        return None
+    order = [waiting.job_id for waiting in turns_repository.waiting_in_turn()]
+    return order.index(job.id) if job.id in order else len(order)
 
 
 def cancel_job(*, user_id: str, job_id: str) -> Job:

@@ -20,6 +20,7 @@ from ml import bundle, evaluation, holdout_rows, overriding, prediction, profili
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
 from ml.diagnosis import diagnose
+from ml.left_out import LeftOut
 from ml.options import ClassWeights
 from ml.overriding import ChosenType
 from ml.problem import ProblemType
@@ -30,6 +31,7 @@ from models_app import report as reports
 from models_app import repository, setup
 from models_app.records import FittedModel, Job, JobStatus
 from models_app.storing import LeaseLost, insist, store
+from models_app.training_limits import DISK_FULL, lacks_disk
 from smartml.errors import InvalidTarget, MetadataUnavailable, NotFound, TrainingFailed
 from storage.workspace import workspace
 
@@ -62,12 +64,15 @@ class _Run:
         self.should_stop = should_stop
         self.fit_started: float | None = None
         self.leaderboard: tuple[FittedModel, ...] = ()
+        self.left_out: tuple[LeftOut, ...] = ()
         self.chosen_types: tuple[ChosenType, ...] = ()
 
     def run(self) -> None:
         job, target = self.job, self.job.settings.target
         self._check_model()
         dataset = self._dataset()
+        if lacks_disk(self.scratch, file_size=dataset.file_size):
+            raise TrainingFailed("The server's disk has too little room for this training.", hint=DISK_FULL.hint)
         frame, schema = self._read(dataset)
         self._stage("Splitting", SPLITTING)
         split = splits.split(
@@ -86,7 +91,12 @@ class _Run:
         report = evaluation.evaluate(
             fitted.predictor, train=train, dropped_rows=split.dropped_rows, answered=said, **parts
         )
-        report = replace(report, stopped_early=fitted.stopped_early, setup=_setup_report(job, split, fitted))
+        report = replace(
+            report,
+            stopped_early=fitted.stopped_early,
+            left_out=fitted.left_out,
+            setup=_setup_report(job, split, fitted),
+        )
         figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
         used = prediction.used_features(fitted.predictor)
         types = {column.name: column.type for column in schema}
@@ -211,9 +221,17 @@ class _Run:
         elif event.kind == "model_started":
             facts = {"stage": f"Fitting {event.model}"}
         elif event.kind == "model_finished" and event.model is not None and event.val_score is not None:
-            row = FittedModel(name=event.model, val_score=event.val_score, fit_seconds=event.fit_seconds or 0.0)
+            row = FittedModel(
+                name=event.model,
+                val_score=event.val_score,
+                fit_seconds=event.fit_seconds or 0.0,
+                at_seconds=time.monotonic() - (self.fit_started or time.monotonic()),
+            )
             self.leaderboard = (*self.leaderboard, row)
             facts = {"leaderboard": self.leaderboard, "metric": event.metric}
+        elif event.model is not None and event.reason:
+            self.left_out = (*self.left_out, LeftOut(name=event.model, reason=event.reason))
+            facts = {"left_out": self.left_out}
         try:
             jobs.report(job_id=self.job.id, owner=self.owner, progress=self._fit_progress(), **facts)
         except MetadataUnavailable as error:

@@ -60,11 +60,14 @@ class JobView:
     best: FittedModel | None
     rows: tuple[FittedModel, ...]
     queue_position: int | None
+    memory_limit: int | None
     poll_seconds: int | None
     chosen: tuple[Fact, ...]
 
 
-def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -> JobView:
+def present_job(
+    job: Job, *, now: datetime, queue_position: int | None = None, memory_limit: int | None = None
+) -> JobView:
     """The job as its page shows it at ``now``."""
     colour, label = _BADGES[job.status]
     start = job.started_at or job.created_at
@@ -81,6 +84,7 @@ def present_job(job: Job, *, now: datetime, queue_position: int | None = None) -
         best=rows[0] if rows and rows[0].val_score is not None else None,
         rows=rows,
         queue_position=queue_position,
+        memory_limit=memory_limit,
         poll_seconds=None if job.status.is_over else _poll_seconds(elapsed),
         chosen=chosen(job.settings, metric=metric_label(metric_of(job))),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ml.left_out import LeftOut
 from ml.problem import Preset, ProblemType
 from models_app.job_settings import JobSettings
 
@@ -26,6 +27,7 @@ __all__ = [
     "Model",
     "ModelStatus",
     "ModelVersion",
+    "Readings",
     "may_become",
 ]
 
@@ -68,12 +70,23 @@ def may_become(old: JobStatus, new: JobStatus) -> bool:
 class FittedModel:
     """A row of the live leaderboard. ``val_score``: higher is better, in the metric's AutoGluon sign.
 
-    ``fit_seconds`` is wall time.
+    ``fit_seconds`` is wall time, ``at_seconds`` the time since the fitting began when it was finished.
     """
 
     name: str
     val_score: float | None
     fit_seconds: float
+    at_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What the processes of a training take of the machine: memory now and at most so far (bytes), and of how many
+    cores they made use since the last look."""
+
+    memory: int
+    memory_peak: int
+    cores: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +133,8 @@ class Job:
     cancel_requested: bool = False
     stop_requested: bool = False
     leaderboard: tuple[FittedModel, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    readings: Readings | None = None
     metric: str | None = None
     error: JobError | None = None
 

@@ -2,10 +2,13 @@
 
 
 def run_training(job_id: str) -> str | None:
-    """``training`` cluster: run one job to its end; the returned state is for the queue's log only."""
-    from models_app.worker import run_job
+    """``training`` cluster: run the job whose turn it is to its end; its state is for the queue's log only.
 
-    return run_job(job_id)
+    It need not be the job that the message speaks of.
+    """
+    from models_app.worker import run_in_turn
+
+    return run_in_turn(job_id)
 
 
 def sweep_strays() -> int:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("jobs/", job_views.job_list, name="jobs"),
     path("jobs/<oid:job_id>", job_views.job_detail, name="job"),
     path("jobs/<oid:job_id>/progress", job_views.job_progress, name="job_progress"),
+    path("jobs/<oid:job_id>/figure", job_views.job_figure, name="job_figure"),
     path("jobs/<oid:job_id>/cancel", job_views.job_cancel, name="job_cancel"),
     path("jobs/<oid:job_id>/stop", job_views.job_stop, name="job_stop"),
     path("models/", views.model_list, name="list"),

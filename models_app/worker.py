@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,11 +26,14 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from datasets import stopping
-from datasets.processes import MARK, TRACE, become_subreaper, end_tree
+from datasets.processes import DISK_FULL_EXIT, MARK, TRACE, become_subreaper, end_tree
+from datasets.tree_usage import tree_usage
 from models_app import jobs_repository as jobs
-from models_app import queue
+from models_app import queue, training_limits
+from models_app import turns_repository as turns
 from models_app.jobs_services import deadline_seconds
-from models_app.records import Job, JobError, JobStatus
+from models_app.records import Job, JobError, JobStatus, Readings
+from models_app.training_limits import DISK_FULL
 from smartml.errors import ServiceUnavailable, SmartMLError
 from storage import patience
 from storage.blobs import get_blobs
@@ -88,19 +92,42 @@ def run_job(job_id: str) -> JobStatus | None:
     None when there is no such job. A worker that is told to stop puts the job back.
     """
     with stopping.heeding():
-        return _run_job(job_id)
+        return _run(job_id, partial(jobs.claim, job_id=job_id))
 
 
-def _run_job(job_id: str) -> JobStatus | None:
+def run_in_turn(job_id: str) -> JobStatus | None:
+    """Run the training whose turn it is (``models_app.fair_order``): a message only says that one is waiting.
+
+    Returns its final state; that of ``job_id`` when none may begin.
+    """
+    per_person: int = settings.TRAININGS_RUNNING_PER_USER
+    with stopping.heeding():
+        status = _run(job_id, partial(turns.claim_next, per_person=per_person))
+        if not stopping.asked():
+            _call_next(per_person)
+        return status
+
+
+def _call_next(per_person: int) -> None:
+    """A training that had to wait for another one of its owner has no message any more: it gets a new one."""
+    try:
+        waiting = turns.next_that_may_begin(per_person=per_person)
+        if waiting is not None:
+            queue.enqueue_missing(waiting)
+    except (ServiceUnavailable, DatabaseError):
+        logger.warning("It is left to the sweep to call the next training.", exc_info=True)
+
+
+def _run(job_id: str, claim: "Callable[..., Job | None]") -> JobStatus | None:
     if stopping.asked():
         # The sweep sees that the job waits without a message.
         current = jobs.get(job_id=job_id)
         return current.status if current else None
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    job = jobs.claim(job_id=job_id, owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+    job = claim(owner=owner, lease_seconds=settings.JOB_LEASE_SECONDS)
     if job is None:
         current = jobs.get(job_id=job_id)
-        logger.info("Job %s is not waiting: %s.", job_id, current.status if current else "gone")
+        logger.info("Job %s does not begin now: %s.", job_id, current.status if current else "gone")
         return current.status if current else None
     logger.info("Job %s: attempt %s begins.", job.id, job.attempt)
     status = _Attempt(job, owner).run()
@@ -136,6 +163,8 @@ class _Attempt:
         self._delete_blobs()
 
     def _supervise(self, scratch: Path) -> _Ended:
+        if training_limits.lacks_disk(scratch):
+            return _Ended(DISK_FULL)
         become_subreaper()
         mark = f"{self.job.id}:{self.owner}"
         log, outcome = scratch / "training.log", scratch / "outcome.json"
@@ -175,6 +204,7 @@ class _Attempt:
         """Wait for the child; meanwhile renew the lease and look for a cancellation and the deadline."""
         deadline = time.monotonic() + deadline_seconds(self.job.settings.time_limit)
         renewed = time.monotonic()
+        meter, stage = _Meter(child.pid), "Starting"
         while True:
             try:
                 return self._after_exit(child.wait(POLL_SECONDS), outcome)
@@ -185,8 +215,14 @@ class _Attempt:
             asked_at = time.monotonic()
             if asked_at > deadline:
                 return _Ended(TIMED_OUT)
+            readings = meter.read()
+            if readings.memory > meter.limit:
+                used = readings.memory
+                return _Ended(training_limits.out_of_memory(self.job, stage=stage, used=used, limit=meter.limit))
+            if training_limits.lacks_disk(outcome.parent):
+                return _Ended(DISK_FULL)
             try:
-                current = self._renew()
+                current = self._renew(readings)
             except ServiceUnavailable as error:
                 if time.monotonic() - renewed > _renew_within():
                     return _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
@@ -196,6 +232,7 @@ class _Attempt:
             renewed = asked_at
             if current is None:
                 return self._after_lost_lease(child, outcome)
+            stage = current.stage
             if current.stop_requested:
                 outcome.with_name(STOP).touch()
             if current.cancel_requested:
@@ -266,8 +303,9 @@ class _Attempt:
         except DatabaseError:
             logger.warning("Job %s: it is left to the sweep to enqueue it.", self.job.id, exc_info=True)
 
-    def _renew(self) -> Job | None:
-        return jobs.heartbeat(job_id=self.job.id, owner=self.owner, lease_seconds=settings.JOB_LEASE_SECONDS)
+    def _renew(self, readings: Readings | None = None) -> Job | None:
+        lease: int = settings.JOB_LEASE_SECONDS
+        return jobs.heartbeat(job_id=self.job.id, owner=self.owner, lease_seconds=lease, readings=readings)
 
     def _clean(self) -> bool:
         """Remove what this version has in the blob store; False when that must be left to the sweep."""
@@ -283,12 +321,32 @@ class _Attempt:
         get_blobs().delete_model_version(user_id=job.user_id, model_id=job.model_id, version=job.version)
 
 
+class _Meter:
+    """Looks at what a training's processes take, from one poll to the next."""
+
+    def __init__(self, pid: int) -> None:
+        self.limit = training_limits.memory_limit()
+        self._pid = pid
+        self._peak = 0
+        self._looked, self._used = time.monotonic(), 0.0
+
+    def read(self) -> Readings:
+        usage, now = tree_usage(self._pid), time.monotonic()
+        # A process that has ended takes its seconds along.
+        cores = max(0.0, usage.cpu_seconds - self._used) / max(now - self._looked, 1e-3)
+        self._looked, self._used = now, usage.cpu_seconds
+        self._peak = max(self._peak, usage.rss_bytes)
+        return Readings(memory=usage.rss_bytes, memory_peak=self._peak, cores=round(cores, 2))
+
+
 def _ended_with(code: int, outcome: Path) -> _Ended:
     """What an exit code of the child means; 0 is checked against the job's document afterwards."""
     if code == 0:
         return _Ended()
     if code == -9:
         return _Ended(OUT_OF_MEMORY)
+    if code == DISK_FULL_EXIT:
+        return _Ended(DISK_FULL)
     try:
         return _Ended(JobError(**json.loads(outcome.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):

@@ -222,6 +222,12 @@ MAX_TRAINING_SECONDS = env.int("MAX_TRAINING_SECONDS", default=_LONGEST_TRAINING
 PREDICTOR_CACHE_BYTES = env.int("PREDICTOR_CACHE_BYTES", default=1024 * MIB)
 # AutoGluon's model families to try ("GBM,CAT"); empty: those of the preset.
 TRAINING_FAMILIES = env.list("TRAINING_FAMILIES", default=[])
+# What one training's processes may hold together, in MiB; 0: its share of 80 % of the machine's memory.
+TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)
+TRAININGS_RUNNING_PER_USER = env.int("TRAININGS_RUNNING_PER_USER", default=2)
+TRAININGS_WAITING_PER_USER = env.int("TRAININGS_WAITING_PER_USER", default=20)
+# Room that trainings leave on the disk of the temporary directory.
+MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", default=512)
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
 # Blobs that no metadata speaks of are reported at once and deleted when they are this old.
 STRAY_BLOB_HOURS = env.int("STRAY_BLOB_HOURS", default=24)

@@ -213,12 +213,26 @@ _JOB: Final = _closed(
         "leaderboard": {
             "bsonType": "array",
             "maxItems": MAX_LEADERBOARD,
-            "items": _closed({"name": _text(MAX_NAME), "val_score": _optional(_NUMBER), "fit_seconds": _NUMBER}),
+            "items": _closed(
+                {"name": _text(MAX_NAME), "val_score": _optional(_NUMBER), "fit_seconds": _NUMBER},
+                optional={"at_seconds": _optional(_NUMBER)},
+            ),
         },
         "metric": _optional(_WORD),
         "error": _ERROR,
     },
-    optional={"stop_requested": _FLAG},
+    optional={
+        "stop_requested": _FLAG,
+        "left_out": {
+            "bsonType": "array",
+            "maxItems": MAX_LEADERBOARD,
+            "items": _closed({"name": _text(MAX_NAME), "reason": _text(MAX_SENTENCE)}),
+        },
+        "readings": {
+            **_closed({"memory": _COUNT, "memory_peak": _COUNT, "cores": _NUMBER}),
+            "bsonType": ["object", "null"],
+        },
+    },
 )
 
 # Work in the background, on a dataset or on a version of a model. ``subject`` is what it is about: a reference, a

@@ -11,6 +11,7 @@ from pymongo.errors import WriteError
 from ml.options import ClassWeights, HoldoutKind
 from ml.problem import Preset, ProblemType
 from models_app import jobs_repository as repository
+from models_app import jobs_services
 from models_app.records import FittedModel, Job, JobError, JobSettings, JobStatus
 from smartml.errors import AccountClosing, Conflict, InvalidInput
 from storage import mongo_users
@@ -405,11 +406,11 @@ def test_active_jobs_of_a_dataset_and_of_a_model():
 def test_the_queue_is_in_order_of_waiting():
     moment = now()
     jobs = [queued_job(created_at=moment) for _ in range(3)]
-    assert [repository.queue_position(job=job) for job in jobs] == [0, 1, 2]
+    assert [jobs_services.queue_position(job=job) for job in jobs] == [0, 1, 2]
     repository.claim(job_id=jobs[0].id, owner="worker", lease_seconds=60)
-    assert [repository.queue_position(job=job) for job in jobs[1:]] == [0, 1]
+    assert [jobs_services.queue_position(job=job) for job in jobs[1:]] == [0, 1]
     back = repository.requeue(job_id=jobs[0].id, owner="worker")
-    assert repository.queue_position(job=back) == 2
+    assert jobs_services.queue_position(job=back) == 2
 
 
 def test_forgetting_a_person_forgets_their_jobs_only():

@@ -147,8 +147,13 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
     """Whether documents of an earlier version do without this field."""
     if path[-1:] == ("settings",):
         return field not in {"target", "preset", "time_limit", "holdout_share", "seed"}
-    return (name, path, field) in {("jobs", (), "stop_requested"), ("models", ("versions", 0), "settings")} | {
-        ("activities", (), field) for field in ("dataset_id", "model_id", "version")
+    return (name, path, field) in {
+        ("jobs", (), "stop_requested"),
+        ("jobs", (), "left_out"),
+        ("jobs", (), "readings"),
+        ("jobs", ("leaderboard", 0), "at_seconds"),
+        ("models", ("versions", 0), "settings"),
+        *(("activities", (), each) for each in ("dataset_id", "model_id", "version")),
     }
 
 

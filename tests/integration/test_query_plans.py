@@ -17,6 +17,7 @@ from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
 from models_app import jobs_repository as jobs
 from models_app import repository as models
+from models_app import turns_repository as turns
 from models_app.records import JobError, JobStatus
 from storage import mongo, mongo_users
 from storage.ids import new_id
@@ -151,7 +152,10 @@ def use_everything() -> None:
     jobs.get(job_id=job.id, user_id=user_id)
     jobs.recent(user_id=user_id)
     jobs.recent(user_id=user_id, active_only=True)
-    jobs.queue_position(job=job)
+    jobs.count_waiting(user_id=user_id)
+    turns.waiting_in_turn()
+    turns.next_that_may_begin(per_person=1)
+    turns.claim_next(owner="nobody", lease_seconds=60, per_person=0)
     jobs.unclaimed(older_than=now() + timedelta(hours=1))
     jobs.active_for_dataset(dataset_id=job.dataset_id)
     jobs.active_for_model(model_id=job.model_id)

@@ -1,5 +1,6 @@
 """The supervision of a training's process, without a fit."""
 
+import re
 import subprocess
 import sys
 import time
@@ -10,9 +11,10 @@ import pytest
 from datasets import processes
 from models_app import jobs_repository, jobs_services, worker
 from models_app.records import JobStatus
+from models_app.training_limits import DISK_FULL
 from storage.ids import new_id
 from tests.factories import queued_job, stored_dataset
-from tests.training import assert_nothing_left, start_worker, use_one_family, wait_for
+from tests.training import assert_nothing_left, change_child, start_worker, use_one_family, wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -39,6 +41,41 @@ def test_a_training_past_its_deadline_fails_with_the_reason(stack, job, monkeypa
     assert worker.run_job(job.id) is JobStatus.FAILED
     assert jobs_repository.get(job_id=job.id).error == worker.TIMED_OUT
     assert_nothing_left(stack, job)
+
+
+def test_a_training_that_holds_too_much_memory_is_ended_and_says_what_it_was_doing(stack, job, settings, tmp_path):
+    settings.TRAINING_MEMORY_MB = 256
+    lines = [
+        "from models_app import jobs_repository as jobs",
+        "jobs.report(job_id=sys.argv[2], owner=sys.argv[3], stage='Fitting Elephant')",
+        "import time; time.sleep(1.5)",
+        "held = [b'x' * (64 << 20) for _ in range(8)]; time.sleep(600)",
+    ]
+    change_child(settings, tmp_path, "\n".join(lines))
+    assert worker.run_job(job.id) is JobStatus.FAILED
+    over = jobs_repository.get(job_id=job.id)
+    assert over.error.code == "out_of_memory"
+    assert re.search(r"at 0\.\d GB of the 0\.3 GB allowed .* “Fitting Elephant”", over.error.message)
+    assert "leave out columns" in over.error.hint
+    assert over.readings.memory_peak > 64 << 20
+    assert_nothing_left(stack, job)
+
+
+def test_a_full_disk_is_said_before_during_and_by_the_process_itself(stack, user, job, settings, tmp_path):
+    settings.MIN_FREE_DISK_MB = 2**40
+    assert worker.run_job(job.id) is JobStatus.FAILED
+    assert jobs_repository.get(job_id=job.id).error == DISK_FULL
+    settings.MIN_FREE_DISK_MB = 1
+    other = queued_job(user.id, stored_dataset(user.id))
+    lines = [
+        "from ml import training",
+        "def fit(*rest, **named): raise OSError(28, 'No space left on device')",
+        "training.fit = fit",
+    ]
+    change_child(settings, tmp_path, "\n".join(lines))
+    assert worker.run_job(other.id) is JobStatus.FAILED
+    assert jobs_repository.get(job_id=other.id).error == DISK_FULL
+    assert_nothing_left(stack, other)
 
 
 def test_the_deadline_never_exceeds_the_operators_limit(settings):

@@ -53,6 +53,9 @@ def test_no_model_is_begun_after_the_wish_but_what_there_is_is_blended(tmp_path)
     done = Fit(tmp_path, lambda event: event.kind == "model_finished")
     assert done.result.stopped_early
     assert done.of("model_started") == ["LightGBMXT", "WeightedEnsemble_L2"]
+    left_out = {model.name: model.reason for model in done.result.left_out}
+    assert set(done.of("model_left_out")) == set(left_out) >= {"LightGBM", "NeuralNetTorch"}
+    assert set(left_out.values()) == {"the best so far was wanted before it was done"}
     assert done.result.predictor.model_names(can_infer=True) == ["LightGBMXT", "WeightedEnsemble_L2"]
 
 
@@ -68,6 +71,7 @@ def test_a_model_that_runs_is_interrupted_after_a_moment(tmp_path, monkeypatch):
     done = Fit(tmp_path, lambda event: event.model == "NeuralNetTorch" and event.kind == "model_started")
     [network] = [e for e in done.events if e.kind == "model_finished" and e.model == "NeuralNetTorch"]
     assert network.val_score is None
+    assert network.reason == "the best so far was wanted before it was done"
     assert "NeuralNetTorch" not in done.result.predictor.model_names()
     assert done.result.predictor.model_names(can_infer=True) == ["LightGBMXT", "LightGBM", "WeightedEnsemble_L2"]
 

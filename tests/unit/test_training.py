@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.left_out import LeftOut
 from ml.problem import Preset, ProblemType
 from ml.training import FitEvent
 from smartml.errors import JobCancelled, TrainingFailed
@@ -199,6 +200,8 @@ class TestFit:
         failed = [event for event in events if event.kind == "model_finished" and event.val_score is None]
         assert {event.model for event in failed} == {"LinearModel"}
         assert "LinearModel" not in result.predictor.model_names()
+        assert result.left_out == (LeftOut(name="LinearModel", reason="it failed (RuntimeError)"),)
+        assert failed[0].reason == "it failed (RuntimeError)"
 
     def test_when_every_model_fails_the_reason_is_a_sentence(self, tmp_path, monkeypatch):
         from autogluon.tabular.models import LinearModel

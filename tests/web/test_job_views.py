@@ -8,10 +8,11 @@ from django_q.models import OrmQ
 
 from accounts import tickets
 from datasets import services as datasets
+from ml.left_out import LeftOut
 from models_app import jobs_repository, services
 from models_app.forms import TrainForm
 from models_app.jobs_services import time_limit_fault
-from models_app.records import FittedModel, JobError, JobStatus
+from models_app.records import FittedModel, JobError, JobStatus, Readings
 from smartml.errors import InvalidTarget
 from storage.blobs import get_blobs
 from tests.factories import queued_job, running_job, stored_dataset, stored_model
@@ -211,6 +212,40 @@ def test_the_live_page_polls_until_the_job_is_over(owner, dataset, user):
     assert owner.get(reverse("models:job", args=[job.id])).status_code == 200
 
 
+def test_a_new_model_is_announced_once_and_draws_the_figure(owner, dataset, user):
+    job = running_job(user.id, dataset)
+    progress, figure = (reverse(f"models:job_{name}", args=[job.id]) for name in ("progress", "figure"))
+    assert "data-figure-plot" not in owner.get(figure, headers=HX).content.decode()
+    rows = tuple(
+        FittedModel(name=name, val_score=score, fit_seconds=1.2, at_seconds=at)
+        for name, score, at in (("LightGBM", 0.75, 1.5), ("CatBoost", 0.875, 4.0))
+    )
+    out = (LeftOut(name="XGBoost", reason="no time was left for it"),)
+    jobs_repository.report(job_id=job.id, owner="owner", leaderboard=rows, left_out=out, metric="accuracy")
+    readings = Readings(memory=3 << 30, memory_peak=4 << 30, cores=1.75)
+    jobs_repository.heartbeat(job_id=job.id, owner="owner", lease_seconds=60, readings=readings)
+    news = owner.get(progress, {"models": 0}, headers=HX)
+    text = news.content.decode()
+    assert "job-models" in news["HX-Trigger-After-Settle"]
+    assert f"{progress}?models=2" in text
+    assert "XGBoost: no time was left for it" in text
+    assert re.search(r"3.0.GB of [^ ]+ allowed, at most 4.0.GB so far; 1.8 cores busy", text)
+    assert "HX-Trigger-After-Settle" not in owner.get(progress, {"models": 2}, headers=HX)
+    drawn = owner.get(figure, headers=HX).content.decode()
+    assert "data-figure-plot" in drawn
+    assert "CatBoost" in drawn
+    assert "data-figure-plot" in owner.get(reverse("models:job", args=[job.id])).content.decode()
+
+
+def test_more_trainings_than_may_wait_are_refused_at_the_form(owner, dataset, user, form, settings):
+    settings.TRAININGS_WAITING_PER_USER = 1
+    queued_job(user.id, dataset)
+    response = owner.post(reverse("models:train", args=[dataset.id]), form(), headers=HX)
+    assert response.status_code == 429
+    assert "1 of your trainings are waiting already" in response.content.decode()
+    assert len(services.recent_jobs(user_id=user.id)) == 1
+
+
 def test_what_can_have_the_focus_has_an_id_so_that_a_poll_does_not_take_it_away(owner, dataset, user):
     job = running_job(user.id, dataset)
     url = reverse("models:job_progress", args=[job.id])
@@ -278,7 +313,7 @@ def test_the_list_shows_own_jobs_only(owner, dataset, user, other_user, client_f
 def test_nobody_else_finds_the_job_or_the_dataset(dataset, user, form, other_user, staff, client_for, who):
     job = running_job(user.id, dataset)
     client = client_for(other_user if who == "other" else staff)
-    for name in ("job", "job_progress"):
+    for name in ("job", "job_progress", "job_figure"):
         assert client.get(reverse(f"models:{name}", args=[job.id])).status_code == 404
     assert client.post(reverse("models:job_cancel", args=[job.id])).status_code == 404
     assert client.get(reverse("models:train", args=[dataset.id])).status_code == 404

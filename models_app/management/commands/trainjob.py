@@ -1,5 +1,6 @@
 """The child process of one training. Started by ``models_app.worker``, not by people."""
 
+import errno
 import faulthandler
 import json
 import logging
@@ -12,7 +13,7 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand
 
-from datasets.processes import TRACE
+from datasets.processes import DISK_FULL_EXIT, TRACE
 from ml.child import be_first_to_go, follow
 from smartml.errors import SmartMLError, trace_without_values
 
@@ -45,6 +46,7 @@ class Command(BaseCommand):
             os._exit(0)
         except SmartMLError as error:
             logger.warning("Job %s: %s", job_id, error.message)
+            _leave_a_full_disk(error)
             _tell(trace, error)
             _write(outcome, error.code, error.message, error.hint)
             sys.exit(1)
@@ -55,8 +57,18 @@ class Command(BaseCommand):
             os.kill(os.getpid(), signal.SIGKILL)
         except Exception as error:  # noqa: BLE001 -- logged, and the exit code tells the worker
             logger.error("Job %s: unexpected.", job_id)
+            _leave_a_full_disk(error)
             _tell(trace, error)
             sys.exit(1)
+
+
+def _leave_a_full_disk(error: BaseException) -> None:
+    """Exit at once when the disk was full: neither the trace nor the outcome could be written."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno == errno.ENOSPC:
+            os._exit(DISK_FULL_EXIT)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _tell(trace: TextIO, error: BaseException) -> None:

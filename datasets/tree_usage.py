@@ -1,0 +1,43 @@
+"""What a process and everything it has started take of the machine, and how much the machine has."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """``rss_bytes`` of memory held now (what processes share counts for each), ``cpu_seconds`` used so far."""
+
+    rss_bytes: int
+    cpu_seconds: float
+
+
+def tree_usage(pid: int) -> Usage:
+    """The process ``pid`` with its descendants; nothing when it is gone."""
+    try:
+        leader = psutil.Process(pid)
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return Usage(rss_bytes=0, cpu_seconds=0.0)
+    memory, seconds = 0, 0.0
+    for process in family:
+        # One that ends meanwhile, or is a zombie, holds nothing.
+        with suppress(psutil.Error), process.oneshot():
+            memory += process.memory_info().rss
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return Usage(rss_bytes=memory, cpu_seconds=seconds)
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this process and its children may have: the machine's, or fewer in a container."""
+    total = int(psutil.virtual_memory().total)
+    for path in _CGROUP_LIMITS:
+        with suppress(OSError, ValueError):
+            return min(total, int(path.read_text()))
+    return total
