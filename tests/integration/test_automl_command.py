@@ -122,7 +122,12 @@ def test_a_file_or_an_account_that_does_not_exist_is_said(stack, db, table, tmp_
 
 
 def test_ctrl_c_cancels_and_keeps_nothing(stack, user, table):
-    process = command(table, "--target", "species", "--email", user.email, "--time-limit", 60)
+    # More than any machine can fit while the signal is on its way.
+    table.write_text(
+        "a,b,species\n" + "".join(f"{n * 7919 % 997},{n * 31 % 89},{n * n % 3 % 2}\n" for n in range(9_000))
+    )
+    arguments = (table, "--target", "species", "--email", user.email, "--time-limit", 120)
+    process = command(*arguments, TRAINING_FAMILIES="NN_TORCH")
     give_up = time.monotonic() + 60
     while not any(job.stage.startswith("Fitting") for job in jobs_repository.recent(user_id=user.id)):
         assert time.monotonic() < give_up

@@ -1,5 +1,7 @@
 """Fits with chosen metrics, weights, families and ways of validating, and whether they can be repeated."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,8 +105,17 @@ def test_validation_inside_the_fit_keeps_groups_together(tmp_path):
     assert scores[True] < 0.75 < scores[False]
 
 
-def test_running_out_of_time_is_known(tmp_path):
+def test_running_out_of_time_is_known(tmp_path, monkeypatch):
+    from autogluon.tabular.models import LinearModel
+
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(20_000, 10)), columns=[f"x{n}" for n in range(10)])
-    frame["y"] = frame["x0"] * frame["x1"] + rng.normal(size=20_000)
-    assert fit(frame, "y", REGRESSION, tmp_path / "p", time_limit=3, families=("CAT",)).ran_out_of_time
+    frame = pd.DataFrame(rng.normal(size=(200, 3)), columns=[f"x{n}" for n in range(3)])
+    frame["y"] = frame["x0"] + rng.normal(size=200)
+    plain = LinearModel._fit
+
+    def slow(self, **arguments):
+        time.sleep(2.5)
+        return plain(self, **arguments)
+
+    monkeypatch.setattr(LinearModel, "_fit", slow)
+    assert fit(frame, "y", REGRESSION, tmp_path / "p", time_limit=3, families=("LR",)).ran_out_of_time
