@@ -7,18 +7,21 @@ comes back as it was. The process ends when stdin ends, so it never outlives its
         -> {"loaded": K, "bytes": B, "evicted": [K2, ...]}
     {"op": "predict", "key": K, "rows": [{feature: value, ...}, ...]}
         -> {"predictions": [{"prediction": P, "probabilities": {class: share, ...} | null}, ...]}
+    {"op": "explain", "key": K, "row": {feature: value, ...}, "ranking": [feature, ...], "holdout": PATH}
+        -> {"explanation": {...}}                 see ``ml.local_explanation``
     {"op": "unload", "key": K} -> {"unloaded": true | false}
     {"op": "status"}           -> {"keys": [least recently used, ..., most recently used], "bytes": B}
     anything that fails        -> {"error": {"code": C, "message": M}}
 
 D is a directory made by ``ml.bundle.unpack`` and may be deleted as soon as the answer to ``load`` is there.
 Rows are those of ``ml.prediction.check_row``. ``predict`` for a key that is not in memory (never loaded, or
-evicted) has the error code ``not_loaded``: load it and ask again. Everything the libraries print goes to stderr.
+evicted) has the error code ``not_loaded``: load it and ask again. ``explain`` needs the rows held out, a file of
+``ml.holdout_rows``: with its first request, and for a row of them (``"place": N`` in place of ``row``); without it
+has the error code ``no_rows``. Everything the libraries print goes to stderr.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import math
@@ -30,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ml import bundle
+from ml import bundle, loading, local_explanation
 from ml.child import keep_stdout
 from ml.evaluation import class_name
 from ml.prediction import Feature, to_frame
@@ -41,8 +44,6 @@ from smartml.errors import InvalidInput, SmartMLError, trace_without_values
 logger = logging.getLogger("ml.serving")
 
 _MAX_LINE_BYTES = 64 * 2**20
-# Imported before a predictor's memory is measured, or the first one would be charged for the library.
-_LIBRARY_OF_MODEL = {"LightGBM": "lightgbm", "CatBoost": "catboost", "XGBoost": "xgboost", "NeuralNet": "torch"}
 
 
 class NotLoaded(SmartMLError):
@@ -52,12 +53,20 @@ class NotLoaded(SmartMLError):
     code = "not_loaded"
 
 
-@dataclass(frozen=True, slots=True)
+class NoRows(SmartMLError):
+    """The rows to compare with are not in memory."""
+
+    status = 409
+    code = "no_rows"
+
+
+@dataclass(slots=True)
 class _Loaded:
     predictor: Any
     features: tuple[Feature, ...]
     is_regression: bool
     size: int
+    usual: Any = None
 
 
 class Predictors:
@@ -89,6 +98,25 @@ class Predictors:
     def unload(self, key: str) -> bool:
         return self._loaded.pop(key, None) is not None
 
+    def explain(self, key: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        entry = self._loaded.get(key)
+        if entry is None:
+            raise NotLoaded("This model is not in memory.")
+        self._loaded.move_to_end(key)
+        with quiet_autogluon():
+            path = Path(request["holdout"]) if "holdout" in request else None
+            if path is not None:
+                entry.usual = local_explanation.usual_rows(path)
+            if entry.usual is None or (path is None and "place" in request):
+                raise NoRows("The rows held out are not in memory.")
+            if path is not None and "place" in request:
+                row = local_explanation.row_at(path, int(request["place"]))
+            else:
+                row = to_frame(entry.features, [request["row"]])
+            return local_explanation.explain(
+                entry.predictor, entry.features, row, entry.usual, ranking=request["ranking"]
+            )
+
     def predict(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         entry = self._loaded.get(key)
         if entry is None:
@@ -98,21 +126,13 @@ class Predictors:
 
 
 def _load(directory: Path) -> _Loaded:
-    metadata = bundle.read_metadata(directory)
-    bundle.check_versions(metadata)
     home = directory / bundle.PREDICTOR
     with quiet_autogluon():
-        from autogluon.tabular import TabularPredictor
-
-        for name, library in _LIBRARY_OF_MODEL.items():
-            if any(home.glob(f"models/{name}*")):
-                importlib.import_module(library)
+        loading.import_libraries(home)
         before = _resident_bytes()
-        # check_versions has decided; AutoGluon's own check would refuse patch releases.
-        predictor = TabularPredictor.load(str(home), verbosity=1, require_version_match=False)
-        predictor.persist(models="best", max_memory=None)
-        features = tuple(Feature.from_dict(feature) for feature in metadata["features"])
-        is_regression = metadata["problem_type"] == ProblemType.REGRESSION
+        loaded = loading.load(directory)
+        predictor, features = loaded.predictor, loaded.features
+        is_regression = loaded.problem_type is ProblemType.REGRESSION
         entry = _Loaded(predictor, features, is_regression, 0)
         # The first prediction compiles and allocates: 30 to 1000 ms that the first person should not wait.
         _predict(entry, [{feature.name: feature.default for feature in features}])
@@ -156,6 +176,8 @@ def answer(predictors: Predictors, request: Mapping[str, Any]) -> dict[str, Any]
         return {"loaded": key, "bytes": size, "evicted": evicted}
     if op == "predict":
         return {"predictions": predictors.predict(str(request["key"]), request["rows"])}
+    if op == "explain":
+        return {"explanation": predictors.explain(str(request["key"]), request)}
     if op == "unload":
         return {"unloaded": predictors.unload(str(request["key"]))}
     if op == "status":

@@ -11,7 +11,9 @@ class ModelsAppConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.closing import register
+        from models_app import explanations
 
+        explanations.register()
         register(_delete_all_of_user, last=_forget_jobs_of_user)
         # Django tells apps with models only.
         post_migrate.connect(_schedule_sweep, sender=apps.get_app_config("django_q"))

@@ -82,7 +82,8 @@ def _layout(x: str, y: str, *, height: int = 320, **more: Any) -> Figure:
     }
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """A name as an axis takes it: cut, and text where Plotly reads markup."""
     short = name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 1]}…"
     return escape(short, quote=False)
 
@@ -93,7 +94,7 @@ def _confusion(found: Diagnosis) -> FigureView:
     if len(labels) <= _MOST_CLASSES:
         shares = [[count / max(sum(line), 1) for count in line] for line in counts]
         names = [
-            f"{place + 1} {_short(label)}" if len(labels) > 2 else _short(label)
+            f"{place + 1} {short_name(label)}" if len(labels) > 2 else short_name(label)
             for place, label in enumerate(labels)
         ]
         trace = {
@@ -150,7 +151,7 @@ def _lines(curves: Sequence[Curve], hover: str) -> list[Figure]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": _short(curve["label"]),
+            "name": short_name(curve["label"]),
             "x": curve["x"],
             "y": curve["y"],
             "hovertemplate": hover,
@@ -335,7 +336,7 @@ def _segments(column: ColumnSegments, place: int, error_name: str) -> FigureView
     trace = {
         "type": "bar",
         "orientation": "h",
-        "y": [f"{_short(each['name'])}" + "\u200b" * number for number, each in enumerate(segments)],
+        "y": [f"{short_name(each['name'])}" + "\u200b" * number for number, each in enumerate(segments)],
         "x": [each["error"] for each in segments],
         "error_x": {
             "type": "data",

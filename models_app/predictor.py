@@ -13,20 +13,23 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
 from datasets.processes import PASSED_ON
 from models_app import opening
+from models_app.followups import HOLDOUT
 from models_app.records import Model, ModelVersion
 from smartml.errors import IntegrityError, InvalidInput, ServiceUnavailable, SmartMLError, VersionMismatch
+from storage.blobs import get_blobs
 from storage.workspace import workspace
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # The first load imports AutoGluon (2 to 5 s) and unpickles; a large model on a busy machine takes longer.
 LOAD_SECONDS = 120.0
@@ -128,15 +131,29 @@ class Predictor:
 
         :raises ServiceUnavailable: no answer in time, or the child died twice.
         """
+        found = self._in_turn(lambda: self._predict(model, version, rows))
+        return tuple(Answer(**each) for each in found)
+
+    def explain(self, *, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What moves one prediction: ``asked`` is the request of ``ml.serving`` without its key and rows.
+
+        :raises InvalidInput: there is no such row among those held out.
+        :raises BlobMissing: the rows held out were not kept when this version was trained.
+        :raises ServiceUnavailable: no answer in time, or the child died twice.
+        """
+        return self._in_turn(lambda: self._explain(model, version, asked))
+
+    def _in_turn(self, call: Callable[[], T]) -> T:
+        """One request at a time; once more when the child has ended meanwhile."""
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             raise ServiceUnavailable("Many predictions are waiting already.")
         try:
             try:
-                return self._predict(model, version, rows)
+                return call()
             except _ChildEnded:
                 logger.warning("The predictor process ended; it is started again.")
                 self._stop()
-                return self._predict(model, version, rows)
+                return call()
         except (_ChildEnded, TimeoutError) as error:
             self._stop()
             what = "did not answer in time" if isinstance(error, TimeoutError) else "stopped twice"
@@ -159,16 +176,35 @@ class Predictor:
 
     def _predict(
         self, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]
-    ) -> tuple[Answer, ...]:
+    ) -> list[dict[str, Any]]:
+        request = {"op": "predict", "rows": list(rows)}
+        found: list[dict[str, Any]] = _checked(self._answer(model, version, request))["predictions"]
+        return found
+
+    def _explain(self, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
+        request = {"op": "explain", **asked}
+        answer = self._answer(model, version, request)
+        if answer.get("error", {}).get("code") == "no_rows":
+            with workspace("model") as scratch:
+                path = scratch / "holdout.parquet"
+                blobs = get_blobs()
+                name = blobs.model_file(model.user_id, model.id, version.version, HOLDOUT, "parquet")
+                blobs.download_to(blobs.models_container, name, path)
+                answer = self._answer(model, version, request | {"holdout": str(path)})
+        found: dict[str, Any] = _checked(answer)["explanation"]
+        return found
+
+    def _answer(self, model: Model, version: ModelVersion, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The child's answer to a request about a version, which is loaded first where it has to be."""
         if self._child is None:
             self._child = _Child()
         key = f"{model.id}:{version.version}:{version.zip_sha256}"
-        request = {"op": "predict", "key": key, "rows": list(rows)}
-        answer = self._child.ask(request, seconds=PREDICT_SECONDS)
+        asked = {**request, "key": key}
+        answer = self._child.ask(asked, seconds=PREDICT_SECONDS)
         if answer.get("error", {}).get("code") == "not_loaded":
             self._load(self._child, key, model, version)
-            answer = self._child.ask(request, seconds=PREDICT_SECONDS)
-        return tuple(Answer(**each) for each in _checked(answer)["predictions"])
+            answer = self._child.ask(asked, seconds=PREDICT_SECONDS)
+        return answer
 
     def _load(self, child: _Child, key: str, model: Model, version: ModelVersion) -> None:
         """Verify, unpack and load one model; nothing of it stays on disk."""
@@ -208,6 +244,11 @@ os.register_at_fork(after_in_child=_after_fork)
 def predict(*, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:
     """Answers from this process's predictor."""
     return _predictor.predict(model=model, version=version, rows=rows)
+
+
+def explain(*, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What moves one prediction, from this process's predictor."""
+    return _predictor.explain(model=model, version=version, asked=asked)
 
 
 def stop() -> None:

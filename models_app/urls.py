@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_app import figure_views, job_views, report_views, views
+from models_app import explanation_views, figure_views, job_views, report_views, views
 
 app_name = "models"
 
@@ -23,6 +23,10 @@ urlpatterns = [
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
     path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
     path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
+    path(f"{_VERSION}/explanations", explanation_views.explanations, name="explanations"),
+    path(f"{_VERSION}/explanations/cancel", explanation_views.explanations_cancel, name="explanations_cancel"),
+    path(f"{_VERSION}/explanations/<slug:key>.csv", explanation_views.explanation_data, name="explanation_data"),
+    path(f"{_VERSION}/explain-row", explanation_views.explain_row, name="explain_row"),
     path(f"{_VERSION}/predict", views.model_predict, name="predict"),
     path(f"{_VERSION}/report", report_views.report, name="report"),
     path(f"{_VERSION}/download", views.model_download, name="download"),

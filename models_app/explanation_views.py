@@ -1,0 +1,121 @@
+"""What a model looks at: the section of its page, the numbers behind it, and starting it again."""
+
+import csv
+import io
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from models_app import explanations as work
+from models_app import row_explanations, services
+from models_app.explanation_figures import view_of
+from models_app.figures import find
+from models_app.forms import PredictionForm
+from models_app.records import Model, ModelVersion
+from models_app.views import version_of
+from smartml.errors import InvalidInput, NotFound
+from smartml.htmx import UserRequest, goto, wants_fragment
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@vary_on_headers("HX-Request")
+def explanations(request: UserRequest, model_id: str, version: int) -> HttpResponse:
+    """The explanation, or how far the work on it is; posting begins it again after it has stopped."""
+    model, found = _find(request, model_id, version)
+    if request.method == "POST":
+        if work.current(model=model, version=version) is None:
+            work.start(model=model, version=version)
+        if not wants_fragment(request):
+            return goto(request, reverse("models:explanations", args=[model.id, version]))
+    return _section(request, model, found)
+
+
+@login_required
+@require_POST
+def explanations_cancel(request: UserRequest, model_id: str, version: int) -> HttpResponse:
+    """End the work on it; the section offers to begin again."""
+    model, found = _find(request, model_id, version)
+    work.cancel(model=model, version=version)
+    if not wants_fragment(request):
+        return goto(request, reverse("models:explanations", args=[model.id, version]))
+    return _section(request, model, found)
+
+
+@login_required
+@require_GET
+@never_cache
+def explanation_data(request: UserRequest, model_id: str, version: int, key: str) -> HttpResponse:
+    """The numbers of one figure as a CSV file."""
+    model, found = _find(request, model_id, version)
+    explanation = work.current(model=model, version=version)
+    figures = () if explanation is None else view_of(explanation, target=found.target, whole=True).figures
+    view = find(figures, key)
+    if view is None:
+        raise NotFound("This model has no such figure.")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(view.heads)
+    writer.writerows(view.rows)
+    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+    name = content_disposition_header(True, f"{model.name}-v{version}-{key}.csv")
+    response["Content-Disposition"] = name or "attachment"
+    return response
+
+
+def _find(request: UserRequest, model_id: str, version: int) -> tuple[Model, ModelVersion]:
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    return model, version_of(model, version)
+
+
+def _section(request: UserRequest, model: Model, version: ModelVersion) -> HttpResponse:
+    state = work.state_of(model=model, version=version.version)
+    context: dict[str, object] = {"model": model, "version": version, "state": state}
+    if state.explanation is not None:
+        context["explanation"] = view_of(state.explanation, target=version.target)
+    elif state.activity is not None:
+        context["percent"] = round(100 * state.activity.progress)
+    template = "models_app/_explanations.html" if wants_fragment(request) else "models_app/explanations.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@vary_on_headers("HX-Request")
+def explain_row(request: UserRequest, model_id: str, version: int) -> HttpResponse:
+    """What moves one prediction: posted, of the values in the prediction form; ``?row=``: of a row held out."""
+    model, found = _find(request, model_id, version)
+    context: dict[str, object] = {"model": model, "version": found}
+    status = 200
+    try:
+        if request.method == "POST":
+            context["row"] = _of_form(request, model, found)
+        elif "row" in request.GET:
+            context["number"] = text = request.GET["row"].strip()
+            context["row"] = row_explanations.explain_place(model=model, version=found, number=_number(text))
+    except InvalidInput as error:
+        context["failure"], status = error, 422
+    template = "models_app/_explain_row.html" if wants_fragment(request) else "models_app/explain_row.html"
+    return render(request, template, context, status=status)
+
+
+def _of_form(request: UserRequest, model: Model, version: ModelVersion) -> row_explanations.RowView:
+    features = services.model_features(model=model, version=version.version)
+    form = PredictionForm(request.POST, features=features, whole=bool(request.POST.get("all")))
+    if not form.is_valid():
+        raise InvalidInput("Some values cannot be used.", hint="Predict first: the form says which.")
+    return row_explanations.explain_values(model=model, version=version, values=form.values())
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) > 0):
+        raise InvalidInput("A row's number is a whole number from 1.")
+    return int(text)

@@ -1,0 +1,83 @@
+"""What a model looks at: computed once for each version by follow-up work, kept as ``explanations-v{n}.json``."""
+
+from dataclasses import dataclass
+from typing import Final, cast
+
+from datasets.activities import Activity, ActivityKind, ActivityStatus
+from ml.explaining import FORMAT, Explanation
+from models_app import followups
+from models_app.followups import Followup
+from models_app.records import Model
+from smartml.errors import NotFound
+
+MODULE: Final = "ml.explainer"
+STEM: Final = "explanations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationState:
+    """The explanation of a version, or the newest work on it."""
+
+    explanation: Explanation | None = None
+    activity: Activity | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.activity is not None and not self.activity.status.is_over
+
+    @property
+    def is_stopped(self) -> bool:
+        """It ended without an explanation; nothing happens before somebody asks for it again."""
+        return self.activity is not None and self.activity.status in _STOPPED
+
+
+_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
+
+
+def register() -> None:
+    """Offer the work. Called once, when the app starts."""
+    followups.register(ActivityKind.EXPLAIN, explain)
+
+
+def explain(work: Followup) -> None:
+    """Let a child look at the model with the rows held out, and keep what it finds."""
+    with work.opened() as place:
+        if place.holdout is None:
+            raise NotFound(
+                "This version was trained before the rows held out were kept, so it cannot be explained.",
+                hint="Train again to see what the model looks at.",
+            )
+        request = {
+            "metric": work.version.metric_name,
+            "target": work.version.target,
+            "all_rows": work.version.holdout_rows,
+            "seed": work.version.asked.seed,
+        }
+        output = work.run_child(MODULE, request, place=place, what="looked into the model")
+        work.put(STEM, output.read_bytes())
+
+
+def state_of(*, model: Model, version: int) -> ExplanationState:
+    """The explanation; where there is none it is begun, unless it was stopped or has failed."""
+    explanation = current(model=model, version=version)
+    if explanation is not None:
+        return ExplanationState(explanation=explanation)
+    return ExplanationState(activity=followups.ensure(model=model, version=version, kind=ActivityKind.EXPLAIN))
+
+
+def current(*, model: Model, version: int) -> Explanation | None:
+    """The explanation of a version, if there is one in the present format; starts nothing."""
+    found = followups.read(model=model, version=version, stem=STEM)
+    return cast("Explanation", found) if found is not None and found["format"] == FORMAT else None
+
+
+def start(*, model: Model, version: int) -> Activity:
+    """Have it made, again after a failure."""
+    return followups.start(model=model, version=version, kind=ActivityKind.EXPLAIN)
+
+
+def cancel(*, model: Model, version: int) -> None:
+    """End the work, if there is any."""
+    found = followups.latest(model=model, version=version, kind=ActivityKind.EXPLAIN)
+    if found is not None:
+        followups.cancel(user_id=model.user_id, activity_id=found.id)
