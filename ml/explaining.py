@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.metrics import Answers, ClassAnswers, NumberAnswers, lower_is_better
+from ml.metrics import Answers, ClassAnswers, NumberAnswers, finite, lower_is_better
 from ml.problem import ProblemType
 from ml.resampling import interval, resample_counts
 
@@ -68,13 +68,13 @@ class Effect(TypedDict):
 
 
 class Explanation(TypedDict):
-    """``rows`` of the ``all_rows`` held out were used. ``left_out``: columns that the time was too short for.
+    """``rows`` of the ``all_rows`` held out were used. ``left_out``: columns without time or a usable score.
     ``no_effect``: columns among the most important for which there is no curve, and why."""
 
     format: int
     metric: str
     lower_is_better: bool
-    score: float
+    score: float | None
     rows: int
     all_rows: int
     shuffles: int
@@ -162,7 +162,7 @@ def _sample(rows: DataFrame, most: int, seed: int) -> DataFrame:
 # --- Importance -------------------------------------------------------------------------------------------------
 def _importances(
     model: Model, rows: DataFrame, seed: int, on_progress: Progress
-) -> tuple[list[Importance], list[str], float, int, int]:
+) -> tuple[list[Importance], list[str], float | None, int, int]:
     """Each column is shuffled once, then each again, as long as the time lasts."""
     started = time.monotonic()
     model.outputs(rows.head(50)[model.columns])  # the first answer makes what later ones use
@@ -194,13 +194,16 @@ def _importances(
     for column, answers in found.items():
         after = float(np.mean([a.resampled(model.metric, once)[0] for a in answers]))
         worse = sign * (after - score) + 0.0  # 0.0 and not -0.0
+        if not np.isfinite(worse):
+            continue
         drawn = np.stack([sign * (a.resampled(model.metric, counts) - before) for a in answers])
         chosen = rng.integers(0, len(answers), size=(len(answers), RESAMPLES))
         bounds = interval(np.take_along_axis(drawn, chosen, axis=0).mean(axis=0)) or (worse, worse)
         made.append(Importance(column=column, worse=worse, low=bounds[0], high=bounds[1]))
-    left_out = [column for column in model.columns if column not in found]
+    measured = {each["column"] for each in made}
+    left_out = [column for column in model.columns if column not in measured]
     shuffles = min((len(answers) for answers in found.values()), default=0)
-    return made, left_out, score, base.rows, shuffles
+    return made, left_out, finite(score), base.rows, shuffles
 
 
 def _with(frame: DataFrame, column: str, values: Any) -> DataFrame:
@@ -230,7 +233,11 @@ def _effects(
         elif time.monotonic() - started > EFFECT_SECONDS:
             no_effect.append((column, "the time was up"))
         else:
-            effects.append(_effect(model, frame, column, kinds[column], values, shown))
+            effect = _effect(model, frame, column, kinds[column], values, shown)
+            if np.isfinite(effect["mean"]).all():
+                effects.append(effect)
+            else:
+                no_effect.append((column, "the model gives no usable numbers"))
     return effects, no_effect, len(frame)
 
 

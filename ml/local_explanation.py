@@ -56,6 +56,8 @@ def explain(
 
     groups = groups_of(columns, ranking)
     found = explain_row(ask, row[columns], usual[columns], groups, seed=0)
+    if not np.isfinite([found.average, found.prediction, *found.parts, *found.errors]).all():
+        raise InvalidInput("The model gives no usable number for this row, or for rows like it.")
     parts = [
         {
             "columns": list(group[:1]) if len(group) == 1 else list(group[:20]),

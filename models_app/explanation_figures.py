@@ -70,7 +70,7 @@ def _notes(found: Explanation) -> tuple[str, ...]:
         "stand in for each other: each of them may look less important than both together are."
     )
     if found["left_out"]:
-        notes.append(f"There was no time for {_listed(found['left_out'])}.")
+        notes.append(f"Without a measure, for want of time or of a usable score: {_listed(found['left_out'])}.")
     notes += [f"`{column}` has no curve: {why}." for column, why in found["no_effect"]]
     return tuple(notes)
 

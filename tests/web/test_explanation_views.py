@@ -90,7 +90,7 @@ def test_the_sentences_say_what_matters_and_what_does_not(owner, model):
     assert "Permuting <code>income</code> worsens RMSE by 12,000 (9,800–14,100)" in page.replace("9800", "9,800")
     assert "<code>&lt;b&gt;age&lt;/b&gt;</code> has an interval that includes 0" in page
     assert "Measured on 2,000 of the 4,128 rows that the model had not seen" in page
-    assert "There was no time for <code>street</code>." in page
+    assert "for want of time or of a usable score: <code>street</code>." in page
     assert "<b>age" not in page
     assert "hx-trigger" not in page
     assert activities.active_of_user(user_id=model.user_id) == ()
