@@ -68,21 +68,17 @@ def store(user_id: str, size: int) -> str:
     return ingest.commit().id
 
 
-def ours(user_id: str, dataset_id: str) -> float:
+def ours(user_id: str, dataset_id: str) -> tuple[int, int | None]:
     from datasets import services
     from ml.profile import profile_table
 
     dataset = services.get_dataset(user_id=user_id, dataset_id=dataset_id)
-    start = time.perf_counter()
     with services.normalised(dataset=dataset) as path:
         table = profile_table(path, overrides={})
-    seconds = time.perf_counter() - start
-    assert len(table.columns) == 20
-    assert table.duplicate_rows == 0
-    return seconds
+    return len(table.columns), table.duplicate_rows
 
 
-def by_hand(user_id: str, dataset_id: str) -> float:
+def by_hand(user_id: str, dataset_id: str) -> tuple[int, int | None]:
     import io
 
     import pandas as pd
@@ -93,32 +89,30 @@ def by_hand(user_id: str, dataset_id: str) -> float:
     dataset = services.get_dataset(user_id=user_id, dataset_id=dataset_id)
     blobs = get_blobs()
     name = blobs.dataset_blob(user_id, dataset.id, dataset.file_name)
-    start = time.perf_counter()
     frame = pd.read_csv(io.BytesIO(b"".join(blobs.iter_chunks(blobs.datasets_container, name))))
     _ = frame.dtypes, frame.isna().sum(), frame.nunique(), frame.describe(include="all")
     for column in frame:
         frame[column].value_counts().head(10)
-    assert frame.duplicated().sum() == 0
+    repeated = int(frame.duplicated().sum())
     frame.corr(method="spearman", numeric_only=True)
-    return time.perf_counter() - start
+    return len(frame.columns), repeated
 
 
-def child(side: str, user_id: str, dataset_id: str) -> None:
+def child(side: str, user_id: str, dataset_id: str, small_id: str) -> None:
     import django
 
     django.setup()
-    # Imports and the first connection are not what is compared.
-    import duckdb  # noqa: F401
-    import numpy  # noqa: F401
+    way = {"ours": ours, "by_hand": by_hand}[side]
+    # Imports and the first connections are not what is compared.
+    way(user_id, small_id)
+    start = time.perf_counter()
+    assert way(user_id, dataset_id) == (20, 0)
+    print(json.dumps({"seconds": time.perf_counter() - start}))
 
-    if side == "by_hand":
-        import pandas  # noqa: F401
-    print(json.dumps({"seconds": {"ours": ours, "by_hand": by_hand}[side](user_id, dataset_id)}))
 
-
-def measured(side: str, user_id: str, dataset_id: str) -> tuple[float, float]:
+def measured(side: str, user_id: str, dataset_id: str, small_id: str) -> tuple[float, float]:
     """Seconds, and the peak memory of the process in MiB."""
-    command = [sys.executable, "-m", "benchmarks.profile", "--child", side, user_id, dataset_id]
+    command = [sys.executable, "-m", "benchmarks.profile", "--child", side, user_id, dataset_id, small_id]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with peak_rss(process.pid) as seen:
         out, _ = process.communicate()
@@ -126,10 +120,14 @@ def measured(side: str, user_id: str, dataset_id: str) -> tuple[float, float]:
     return json.loads(out.strip().splitlines()[-1])["seconds"], seen[1]
 
 
-def compare(user_id: str, megabytes: int) -> None:
+def compare(user_id: str, megabytes: int, small_id: str) -> None:
     dataset_id = store(user_id, megabytes * MIB)
     repeat, wanted = SIZES.get(megabytes, (1, 4.0))
-    found = {side: [measured(side, user_id, dataset_id) for _ in range(repeat)] for side in ("ours", "by_hand")}
+    # Side by side: whatever else the machine does meets both.
+    runs = [
+        {side: measured(side, user_id, dataset_id, small_id) for side in ("ours", "by_hand")} for _ in range(repeat)
+    ]
+    found = {side: [run[side] for run in runs] for side in ("ours", "by_hand")}
     seconds = {side: statistics.median(run[0] for run in runs) for side, runs in found.items()}
     peak = {side: max(run[1] for run in runs) for side, runs in found.items()}
     print(f"{megabytes:5} MB: profile {seconds['ours']:7.2f} s, peak {peak['ours']:5.0f} MB (at most {PEAK_MB})")
@@ -143,8 +141,9 @@ def main() -> None:
         return
     with stack():
         user_id, _, _ = make_user()
+        small_id = store(user_id, 1)
         for megabytes in map(int, sys.argv[1:] or SIZES):
-            compare(user_id, megabytes)
+            compare(user_id, megabytes, small_id)
 
 
 if __name__ == "__main__":
