@@ -42,6 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     # Set when the person asks for deletion; the sweep finishes what a crash interrupts.
     closing_at = models.DateTimeField(null=True, blank=True)
+    mail_when_done = models.BooleanField("mail me when a training has ended", default=True)
     date_joined = models.DateTimeField(default=timezone.now)
 
     USERNAME_FIELD = "email"

@@ -44,3 +44,9 @@ def locked_until(request: HttpRequest) -> datetime:
 def forget_failures(user: User) -> None:
     """Take back the lock that wrong passwords have put on this address."""
     reset(username=user.email.lower())
+
+
+def want_mails(user: User, *, wanted: bool) -> None:
+    """Whether this person gets a mail when a training has ended."""
+    user.mail_when_done = wanted
+    user.save(update_fields=["mail_when_done"])

@@ -21,5 +21,6 @@ urlpatterns = [
     path("password-reset/complete", views.PasswordResetComplete.as_view(), name="password_reset_complete"),
     path("kaggle", kaggle_views.token, name="kaggle_token"),
     path("kaggle/remove", kaggle_views.remove, name="kaggle_remove"),
+    path("mails", views.mails, name="mails"),
     path("delete", views.delete, name="delete"),
 ]

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth import views as auth_views
@@ -15,7 +16,7 @@ from django.utils.http import urlsafe_base64_decode
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import closing, kaggle_credentials, services, throttle
 from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
@@ -130,8 +131,20 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @require_safe
 def account(request: UserRequest) -> HttpResponse:
     """Who one is here and how much one has stored."""
-    context = {"kaggle_token": kaggle_credentials.stored(user_id=request.user.id)}
+    context = {
+        "kaggle_token": kaggle_credentials.stored(user_id=request.user.id),
+        "mail_configured": settings.MAIL_CONFIGURED,
+    }
     return render(request, "accounts/account.html", context)
+
+
+@login_required
+@require_POST
+def mails(request: UserRequest) -> HttpResponse:
+    """Switch the mails about trainings on or off."""
+    services.want_mails(request.user, wanted=request.POST.get("wanted") == "yes")
+    messages.success(request, "That is noted.")
+    return redirect("accounts:account")
 
 
 @sensitive_post_parameters("password")

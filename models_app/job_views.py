@@ -15,7 +15,7 @@ from datasets.previews import sole_reader
 from datasets.records import Dataset
 from ml.options import METRICS
 from ml.problem import ProblemType
-from models_app import services
+from models_app import news, services
 from models_app.figures import FigureView
 from models_app.forms import PRESETS, TrainForm
 from models_app.presenters import metric_label, present_job
@@ -168,7 +168,8 @@ def job_list(request: UserRequest) -> HttpResponse:
     """All trainings of this person, newest first."""
     page = services.list_jobs(user_id=request.user.id, cursor=request.GET.get("cursor"))
     jobs = [present_job(job, now=timezone.now()) for job in page.items]
-    return render(request, "models_app/jobs.html", {"jobs": jobs, "next_cursor": page.next_cursor})
+    context = {"jobs": jobs, "next_cursor": page.next_cursor, "unseen": news.unseen(user_id=request.user.id)}
+    return render(request, "models_app/jobs.html", context)
 
 
 @login_required
@@ -177,6 +178,7 @@ def job_list(request: UserRequest) -> HttpResponse:
 def job_detail(request: UserRequest, job_id: str) -> HttpResponse:
     """The live page of one training."""
     job = services.get_job(user_id=request.user.id, job_id=job_id)
+    news.seen(job)
     return render(request, "models_app/job.html", _job_context(job) | {"view": _figure(job)})
 
 
@@ -186,6 +188,7 @@ def job_detail(request: UserRequest, job_id: str) -> HttpResponse:
 def job_progress(request: UserRequest, job_id: str) -> HttpResponse:
     """The part of the live page that polls; a finished job carries no trigger."""
     job = services.get_job(user_id=request.user.id, job_id=job_id)
+    news.seen(job)
     response = render(request, "models_app/_job.html", _job_context(job))
     if request.GET.get("models", "") != str(len(job.leaderboard)):
         announce(response, "job-models")

@@ -377,7 +377,9 @@ def _expired(before: datetime | None) -> Document:
 
 
 def _over(status: JobStatus, stage: str) -> Document:
-    return {"status": status.value, "stage": stage, "finished_at": datetime.now(UTC), "lease_until": None}
+    over = {"status": status.value, "stage": stage, "finished_at": datetime.now(UTC), "lease_until": None}
+    # A cancellation is no news to the person who has asked for it.
+    return over if status is JobStatus.CANCELLED else over | {"unseen": True, "mail_due": True}
 
 
 def _share(progress: float) -> float:

@@ -106,7 +106,7 @@ class Job:
     ``lease_owner`` names the attempt that may write; every write of a worker is filtered by it. It stays on a
     job that is over, as the one that ended it. ``queued_at`` is when the job last began to wait: its place in
     the queue; None before it is stored (``created_at`` then). ``stop_requested``: its owner wants the best of what
-    has been fitted; ``cancel_requested``: nothing of it.
+    has been fitted; ``cancel_requested``: nothing of it. ``unseen``: it has ended, its owner has not looked.
     """
 
     id: str
@@ -132,6 +132,7 @@ class Job:
     lease_until: datetime | None = None
     cancel_requested: bool = False
     stop_requested: bool = False
+    unseen: bool = False
     leaderboard: tuple[FittedModel, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     readings: Readings | None = None

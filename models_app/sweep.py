@@ -12,7 +12,7 @@ from accounts.closing import sweep_closing, sweep_tombstones
 from datasets import activities
 from datasets.services import sweep_datasets
 from models_app import jobs_repository as jobs
-from models_app import queue, repository
+from models_app import news, queue, repository
 from models_app.records import Job, JobError, JobStatus
 from storage import sweeping
 from storage.blobs import get_blobs
@@ -120,6 +120,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "job_blobs": sweep_job_blobs,
     "activities": activities.sweep,
     "deleted_models": sweep_deleted_models,
+    "mails": news.send_mails,
     "datasets": sweep_datasets,
     "accounts": _accounts,
     "tombstones": sweep_tombstones,

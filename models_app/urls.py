@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_app import explanation_views, figure_views, job_views, report_views, views
+from models_app import explanation_views, figure_views, job_views, news_views, report_views, views
 
 app_name = "models"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("datasets/<oid:dataset_id>/train", job_views.train, name="train"),
     path("datasets/<oid:dataset_id>/train/target", job_views.train_target, name="train_target"),
     path("jobs/", job_views.job_list, name="jobs"),
+    path("jobs/news", news_views.news, name="news"),
+    path("jobs/seen", news_views.all_seen, name="jobs_seen"),
     path("jobs/<oid:job_id>", job_views.job_detail, name="job"),
     path("jobs/<oid:job_id>/progress", job_views.job_progress, name="job_progress"),
     path("jobs/<oid:job_id>/figure", job_views.job_figure, name="job_figure"),

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from datasets import services as datasets
-from models_app import services
+from models_app import news, services
 from models_app.forms import PredictionForm, RenameForm
 from models_app.presenters import present_evaluation, present_prediction
 from models_app.records import Model, ModelVersion
@@ -40,6 +40,7 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     version = version_of(model, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
     context: dict[str, object] = {"model": model, "version": version}
     context["rename_form"] = RenameForm(initial={"name": model.name})
+    news.seen_model(user_id=model.user_id, job_id=version.job_id)
     context["has_dataset"] = datasets.has_dataset(user_id=request.user.id, dataset_id=version.dataset_id)
     status = 200
     try:

@@ -20,7 +20,7 @@ FILES = {
 }
 # Names from @tabler/icons, outline style.
 ICONS = """
-    alert-circle alert-triangle arrow-left arrow-right arrows-sort ban box brain calendar chart-bar chart-dots
+    alert-circle alert-triangle arrow-left arrow-right arrows-sort ban bell box brain calendar chart-bar chart-dots
     chart-line check chevron-down chevron-left chevron-right circle-check circle-x clock cloud-off cloud-upload
     columns copy cpu cube dashboard database database-import database-off dots dots-vertical download edit eye
     file-alert file-download file-spreadsheet file-text files filter flag folder gauge help-circle history home

@@ -259,6 +259,9 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# Mails about trainings are sent only where mail goes out.
+MAIL_CONFIGURED = not env.str("EMAIL_URL", default="consolemail://").startswith("consolemail")
+SITE_URL = env.str("SITE_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Smart ML Assistant <noreply@localhost>")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = {

@@ -223,6 +223,9 @@ _JOB: Final = _closed(
     },
     optional={
         "stop_requested": _FLAG,
+        # It has ended by itself: its owner has not looked since, and no mail has gone out.
+        "unseen": _FLAG,
+        "mail_due": _FLAG,
         "left_out": {
             "bsonType": "array",
             "maxItems": MAX_LEADERBOARD,
@@ -318,6 +321,8 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
         _index("of_model", "model_id", "status"),
         _index("queue", "status", "queued_at", "_id", partialFilterExpression={"status": "queued"}),
         _index("leftovers", "has_leftovers", "status", partialFilterExpression={"has_leftovers": True}),
+        _index("unseen", "user_id", "unseen", partialFilterExpression={"unseen": True}),
+        _index("mails", "mail_due", partialFilterExpression={"mail_due": True}),
         _index(
             "leases",
             "status",

@@ -16,6 +16,7 @@ from datasets import repository as datasets
 from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
 from models_app import jobs_repository as jobs
+from models_app import news_repository as news
 from models_app import repository as models
 from models_app import turns_repository as turns
 from models_app.records import JobError, JobStatus
@@ -154,6 +155,11 @@ def use_everything() -> None:
     jobs.recent(user_id=user_id, active_only=True)
     jobs.count_waiting(user_id=user_id)
     turns.waiting_in_turn()
+    news.count_unseen(user_id=user_id)
+    news.mark_seen(user_id=user_id)
+    news.mark_seen(user_id=user_id, job_id=job.id)
+    news.mails_due()
+    news.take_mail(job_id=job.id)
     turns.next_that_may_begin(per_person=1)
     turns.claim_next(owner="nobody", lease_seconds=60, per_person=0)
     jobs.unclaimed(older_than=now() + timedelta(hours=1))
