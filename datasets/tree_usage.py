@@ -11,9 +11,9 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """``rss_bytes`` of memory held now (what processes share counts for each), ``cpu_seconds`` used so far."""
+    """``memory_bytes`` held now (what processes share counts once), ``cpu_seconds`` used so far."""
 
-    rss_bytes: int
+    memory_bytes: int
     cpu_seconds: float
 
 
@@ -23,15 +23,26 @@ def tree_usage(pid: int) -> Usage:
         leader = psutil.Process(pid)
         family = [leader, *leader.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return Usage(rss_bytes=0, cpu_seconds=0.0)
+        return Usage(memory_bytes=0, cpu_seconds=0.0)
     memory, seconds = 0, 0.0
     for process in family:
         # One that ends meanwhile, or is a zombie, holds nothing.
         with suppress(psutil.Error), process.oneshot():
-            memory += process.memory_info().rss
+            memory += _held(process, alone=len(family) == 1)
             times = process.cpu_times()
             seconds += times.user + times.system
-    return Usage(rss_bytes=memory, cpu_seconds=seconds)
+    return Usage(memory_bytes=memory, cpu_seconds=seconds)
+
+
+def _held(process: psutil.Process, *, alone: bool) -> int:
+    """Its resident memory; beside others its proportional share, since forked workers share most of theirs."""
+    if alone:
+        return int(process.memory_info().rss)
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.AccessDenied, AttributeError):
+        # Not Linux, or not ours to look into.
+        return int(process.memory_info().rss)
 
 
 def machine_memory() -> int:

@@ -340,8 +340,8 @@ class _Meter:
         # A process that has ended takes its seconds along.
         cores = max(0.0, usage.cpu_seconds - self._used) / max(now - self._looked, 1e-3)
         self._looked, self._used = now, usage.cpu_seconds
-        self._peak = max(self._peak, usage.rss_bytes)
-        return Readings(memory=usage.rss_bytes, memory_peak=self._peak, cores=round(cores, 2))
+        self._peak = max(self._peak, usage.memory_bytes)
+        return Readings(memory=usage.memory_bytes, memory_peak=self._peak, cores=round(cores, 2))
 
 
 def _ended_with(code: int, outcome: Path) -> _Ended:
