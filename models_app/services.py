@@ -48,6 +48,7 @@ __all__ = [
     "forget_jobs_of_user",
     "get_job",
     "get_model",
+    "has_model",
     "list_jobs",
     "list_models",
     "longest_fit_seconds",
@@ -88,6 +89,12 @@ def get_model(*, user_id: str, model_id: str) -> Model:
     if model is None or model.status is not ModelStatus.READY:
         raise NotFound("There is no such model.")
     return model
+
+
+def has_model(*, user_id: str, model_id: str) -> bool:
+    """Whether this person still has this model, ready for use."""
+    model = repository.get(model_id=model_id, user_id=user_id)
+    return model is not None and model.status is ModelStatus.READY
 
 
 def find_for_deletion(*, user_id: str, model_id: str) -> Model:

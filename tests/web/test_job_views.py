@@ -384,3 +384,23 @@ def test_the_bounds_of_the_time_limit_are_the_same_everywhere(owner, dataset, se
     assert "Seconds of fitting, 5 to 50. Empty: 50 for Quick, 50 for Balanced, 50 for Best." in page
     assert time_limit_fault(51) == "The time limit must be between 5 and 50 seconds."
     assert time_limit_fault(5) is time_limit_fault(50) is None
+
+
+def test_what_has_been_deleted_since_is_named_and_no_dead_link(owner, dataset, user):
+    job = running_job(user.id, dataset)
+    jobs_repository.cancel(job_id=job.id, owner="owner")
+    datasets.delete_dataset(user_id=user.id, dataset_id=dataset.id)
+    text = owner.get(reverse("models:job", args=[job.id])).content.decode()
+    assert f"{dataset.name} (deleted)" in text
+    assert dataset.id not in text
+
+
+def test_a_training_whose_model_has_been_deleted_says_so(owner, dataset, user):
+    model = stored_model(user.id, dataset)
+    page = reverse("models:job", args=[model.versions[0].job_id])
+    link = reverse("models:detail", args=[model.id])
+    assert link in owner.get(page).content.decode()
+    services.delete_model(user_id=user.id, model_id=model.id)
+    text = owner.get(page).content.decode()
+    assert "The model of this training has been deleted." in text
+    assert link not in text
