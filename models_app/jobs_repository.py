@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from ml.left_out import LeftOut
 from ml.problem import ProblemType
 from models_app import job_settings
-from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, Readings, may_become
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, Plan, Readings, may_become
 from smartml.errors import Conflict
 from storage import mongo_users
 from storage.mongo import (
@@ -88,7 +88,7 @@ def list_page(*, user_id: str, cursor: str | None = None, limit: int = 20) -> Pa
         order="-created_at",
         cursor=cursor,
         limit=limit,
-        to_record=_to_record,
+        to_record=to_record,
     )
 
 
@@ -421,11 +421,11 @@ def _update(
 
 def _find(where: Document, *, sort: list[tuple[str, int]] | None = None, limit: int = 0) -> tuple[Job, ...]:
     found: Iterable[Document] = get_collection(Name.JOBS).find(where, sort=sort, limit=limit)
-    return tuple(_to_record(document) for document in found)
+    return tuple(to_record(document) for document in found)
 
 
 def _maybe(document: Document | None) -> Job | None:
-    return None if document is None else _to_record(document)
+    return None if document is None else to_record(document)
 
 
 def _to_document(job: Job) -> Document:
@@ -448,7 +448,8 @@ def _to_document(job: Job) -> Document:
     }
 
 
-def _to_record(document: Document) -> Job:
+def to_record(document: Document) -> Job:
+    """A document of the collection."""
     error = document["error"]
     return Job(
         **known_fields(Job, document)
@@ -463,6 +464,7 @@ def _to_record(document: Document) -> Job:
             "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
             "left_out": tuple(LeftOut(**each) for each in document.get("left_out", ())),
             "readings": Readings(**document["readings"]) if document.get("readings") else None,
+            "plan": Plan(**document["plan"]) if document.get("plan") else None,
             "error": None if error is None else JobError(**error),
         }
     )

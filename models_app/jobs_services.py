@@ -15,7 +15,7 @@ from datasets.records import Dataset
 from ml.problem import ProblemDecision, ProblemType
 from ml.profiling import nearest_name
 from ml.targets import decide_problem
-from models_app import jobs_repository, queue, repository, setup, turns_repository
+from models_app import jobs_repository, planning, queue, repository, setup, turns_repository
 from models_app.records import Job, JobSettings, JobStatus
 from smartml.errors import AccountClosing, Conflict, InvalidInput, InvalidTarget, NotFound, ServiceUnavailable
 from storage.ids import new_id
@@ -147,6 +147,7 @@ def request_training(
         created_at=timezone.now(),
         problem_type=decision.problem_type,
         problem_reason=decision.plain_reason,
+        plan=planning.plan_to_keep(dataset=dataset, settings=settings, user_id=user_id),
     )
     # Before the job: a dataset that has just been deleted is said here and nothing is queued.
     datasets.set_target(user_id=user_id, dataset_id=dataset.id, target_column=settings.target)

@@ -27,6 +27,7 @@ __all__ = [
     "Model",
     "ModelStatus",
     "ModelVersion",
+    "Plan",
     "Readings",
     "may_become",
 ]
@@ -90,6 +91,16 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What was expected of a training when it was asked for: seconds from its start to its end, bytes of memory at
+    its peak, and models tried."""
+
+    seconds: float
+    memory: int
+    models: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
     """Why a job failed, for people."""
 
@@ -136,6 +147,7 @@ class Job:
     leaderboard: tuple[FittedModel, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     readings: Readings | None = None
+    plan: Plan | None = None
     metric: str | None = None
     error: JobError | None = None
 

@@ -1,6 +1,7 @@
 """What one training may take of the machine, and the sentences for when it would take more."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from django.conf import settings
@@ -56,6 +57,11 @@ def lacks_disk(scratch: Path, *, file_size: int = 0) -> bool:
     """Whether the disk of the workspace has too little room, to go on or (with ``file_size``) to begin."""
     needed: int = settings.MIN_FREE_DISK_MB * MIB + file_size * _DISK_PER_FILE_BYTE
     return shutil.disk_usage(scratch).free < needed
+
+
+def lacks_disk_for(file_size: int) -> bool:
+    """The same for a training that has not begun, on this machine."""
+    return lacks_disk(Path(tempfile.gettempdir()), file_size=file_size)
 
 
 def _gigabytes(count: int) -> str:

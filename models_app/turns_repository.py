@@ -4,6 +4,8 @@ Two workers that take a training of the same person at the same moment both writ
 them counts again after the other.
 """
 
+from datetime import UTC, datetime
+
 from pymongo.client_session import ClientSession
 
 from models_app import jobs_repository as jobs
@@ -21,14 +23,39 @@ _LIMIT = 5000
 @translated()
 def waiting_in_turn() -> tuple[Waiting, ...]:
     """Every waiting training in the order in which they begin."""
+    return in_turn(_waiting(), _running())
+
+
+def _waiting() -> list[Waiting]:
+    """The longest waiting first."""
     found = get_collection(Name.JOBS).find(
         {"status": JobStatus.QUEUED.value},
         {"user_id": 1},
         sort=[("queued_at", 1), ("_id", 1)],
         limit=_LIMIT,
     )
-    waiting = [Waiting(job_id=str(each["_id"]), user_id=str(each["user_id"])) for each in found]
-    return in_turn(waiting, _running())
+    return [Waiting(job_id=str(each["_id"]), user_id=str(each["user_id"])) for each in found]
+
+
+@translated()
+def before_one_of(*, user_id: str) -> int:
+    """How many waiting trainings would begin before one that this person asked for now."""
+    mine = Waiting(job_id="", user_id=user_id)
+    order = in_turn((*_waiting(), mine), _running())
+    return order.index(mine)
+
+
+@translated()
+def seconds_of_work() -> tuple[int, float]:
+    """How many trainings run, and the seconds of fitting that these have left and those that wait will take."""
+    wanted = {"started_at": 1, "settings.time_limit": 1}
+    now, collection = datetime.now(UTC), get_collection(Name.JOBS)
+    active = list(collection.find({"status": {"$in": _ACTIVE}}, wanted, limit=_LIMIT))
+    seconds = sum(
+        max(each["settings"]["time_limit"] - (now - each["started_at"]).total_seconds(), 0.0) for each in active
+    )
+    waiting = collection.find({"status": JobStatus.QUEUED.value}, wanted, limit=_LIMIT)
+    return len(active), seconds + sum(each["settings"]["time_limit"] for each in waiting)
 
 
 @translated()

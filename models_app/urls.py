@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_app import explanation_views, figure_views, job_views, news_views, report_views, views
+from models_app import explanation_views, figure_views, job_views, news_views, plan_views, report_views, views
 
 app_name = "models"
 
@@ -11,6 +11,8 @@ _VERSION = "models/<oid:model_id>/versions/<int:version>"
 urlpatterns = [
     path("datasets/<oid:dataset_id>/train", job_views.train, name="train"),
     path("datasets/<oid:dataset_id>/train/target", job_views.train_target, name="train_target"),
+    path("datasets/<oid:dataset_id>/train/plan", plan_views.train_plan, name="train_plan"),
+    path("plans", plan_views.plan_accuracy, name="plan_accuracy"),
     path("jobs/", job_views.job_list, name="jobs"),
     path("jobs/news", news_views.news, name="news"),
     path("jobs/seen", news_views.all_seen, name="jobs_seen"),

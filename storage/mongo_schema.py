@@ -231,6 +231,10 @@ _JOB: Final = _closed(
             "maxItems": MAX_LEADERBOARD,
             "items": _closed({"name": _text(MAX_NAME), "reason": _text(MAX_SENTENCE)}),
         },
+        "plan": {
+            **_closed({"seconds": _NUMBER, "memory": _COUNT, "models": _COUNT}),
+            "bsonType": ["object", "null"],
+        },
         "readings": {
             **_closed({"memory": _COUNT, "memory_peak": _COUNT, "cores": _NUMBER}),
             "bsonType": ["object", "null"],
@@ -322,6 +326,10 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
         _index("queue", "status", "queued_at", "_id", partialFilterExpression={"status": "queued"}),
         _index("leftovers", "has_leftovers", "status", partialFilterExpression={"has_leftovers": True}),
         _index("unseen", "user_id", "unseen", partialFilterExpression={"unseen": True}),
+        # Trainings that a plan was made for, the last to end first: no user is asked for.
+        _index(
+            "plans", "status", "finished_at", "settings.preset", partialFilterExpression={"status": "succeeded"}
+        ),
         _index("mails", "mail_due", partialFilterExpression={"mail_due": True}),
         _index(
             "leases",

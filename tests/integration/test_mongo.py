@@ -149,6 +149,7 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
         return field not in {"target", "preset", "time_limit", "holdout_share", "seed"}
     return (name, path, field) in {
         ("jobs", (), "stop_requested"),
+        ("jobs", (), "plan"),
         ("jobs", (), "unseen"),
         ("jobs", (), "mail_due"),
         ("jobs", (), "left_out"),

@@ -15,8 +15,10 @@ from datasets import activities_repository as activities
 from datasets import repository as datasets
 from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
+from ml.problem import Preset
 from models_app import jobs_repository as jobs
 from models_app import news_repository as news
+from models_app import plans_repository
 from models_app import repository as models
 from models_app import turns_repository as turns
 from models_app.records import JobError, JobStatus
@@ -155,6 +157,10 @@ def use_everything() -> None:
     jobs.recent(user_id=user_id, active_only=True)
     jobs.count_waiting(user_id=user_id)
     turns.waiting_in_turn()
+    turns.before_one_of(user_id=user_id)
+    turns.seconds_of_work()
+    plans_repository.correction(preset=Preset.QUICK, last=20, at_least=5)
+    plans_repository.last_planned()
     news.count_unseen(user_id=user_id)
     news.mark_seen(user_id=user_id)
     news.mark_seen(user_id=user_id, job_id=job.id)

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from ml import interruption
-from ml.problem import ProblemType
+from ml.flight_plan import Machine, Table, make_plan
+from ml.problem import Preset, ProblemType
 from tests.unit.ml_samples import cancer, fit, split
 
 pytestmark = pytest.mark.slow
@@ -80,4 +81,14 @@ def test_a_fit_that_nobody_stops_tries_everything(tmp_path):
     done = Fit(tmp_path, lambda event: False)
     assert not done.result.stopped_early
     assert {"LightGBMXT", "LightGBM", "NeuralNetTorch"} <= set(done.of("model_started"))
+    planned = make_plan(
+        Table(rows=100, numbers=3, categories=0, texts=0, classes=2),
+        problem_type=ProblemType.BINARY,
+        preset=Preset.QUICK,
+        time_limit=600,
+        keys=("GBM", "NN_TORCH"),
+        usable=("GBM", "NN_TORCH"),
+        machine=Machine(cores=2, memory=2**33),
+    )
+    assert [model.name for model in planned.models] == done.of("model_started")
     assert not [thread for thread in threading.enumerate() if thread.name == "stop watch"]
