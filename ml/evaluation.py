@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml import resampling
 from ml.answers import HoldoutAnswers, answer_holdout
+from ml.cross_validation import CrossValidated
 from ml.holdout import row_keys
 from ml.left_out import LeftOut
 from ml.metrics import Answers, finite, lower_is_better
@@ -66,8 +67,9 @@ class Evaluation:
     ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
     models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
-    before all models had been tried. ``left_out``: models that were not brought to an end. ``setup`` is what
-    was chosen for the training; None in evaluations that were stored before it was reported.
+    before all models had been tried. ``left_out``: models that were not brought to an end. ``cross_validated``:
+    see there; None where enough rows are held out. ``setup`` is what was chosen for the training; None in
+    evaluations that were stored before it was reported.
     """
 
     metric_name: str
@@ -92,6 +94,14 @@ class Evaluation:
     stopped_early: bool = False
     setup: SetupReport | None = None
     left_out: tuple[LeftOut, ...] = ()
+    cross_validated: CrossValidated | None = None
+
+    @property
+    def headline(self) -> tuple[float, float]:
+        """The score that a version is known by and the baseline beside it: of the rows held out, or of all rows
+        where those were too few."""
+        found = self.cross_validated
+        return (self.score, self.baseline) if found is None else (found.score, found.baseline)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable, without NaN."""
@@ -110,6 +120,8 @@ class Evaluation:
         values["classes"] = tuple(data["classes"])
         values["intervals"] = {name: (low, high) for name, (low, high) in data.get("intervals", {}).items()}
         values["left_out"] = tuple(LeftOut(**each) for each in data.get("left_out", ()))
+        found = data.get("cross_validated")
+        values["cross_validated"] = CrossValidated.from_dict(found) if found else None
         values["setup"] = SetupReport.from_dict(data["setup"]) if data.get("setup") else None
         return cls(**values)
 

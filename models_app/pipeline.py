@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings as django_settings
 from django.utils import timezone
 
 from datasets import services as datasets
@@ -19,9 +20,10 @@ from datasets.records import Dataset
 from ml import bundle, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
+from ml.cross_validation import FOLDS, CrossValidated, cross_validate
 from ml.diagnosis import diagnose
 from ml.left_out import LeftOut
-from ml.options import ClassWeights
+from ml.options import ClassWeights, HoldoutKind
 from ml.overriding import ChosenType
 from ml.problem import ProblemType
 from ml.setup_report import SetupReport
@@ -43,6 +45,8 @@ logger = logging.getLogger(__name__)
 # Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
 DOWNLOADING, READING, SPLITTING, FITTING, SCORING = 0.01, 0.05, 0.08, 0.1, 0.85
 PACKING, REPORTING, STORING = 0.9, 0.93, 0.95
+# Of the time limit, where folds are fitted after the model itself.
+_FIT_SHARE = 0.4
 
 
 def run(*, job_id: str, owner: str, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -83,7 +87,9 @@ class _Run:
             leave_out=job.settings.leave_out,
         )
         del frame
-        fitted = self._fit(split)
+        is_small = self._is_small(split)
+        fitted = self._fit(split, share=_FIT_SHARE if is_small else 1.0)
+        checked = self._cross_validate(split, fitted) if is_small else None
         train, holdout = split.features_only()
         self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
         parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
@@ -95,6 +101,7 @@ class _Run:
             report,
             stopped_early=fitted.stopped_early,
             left_out=fitted.left_out,
+            cross_validated=checked,
             setup=_setup_report(job, split, fitted),
         )
         figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
@@ -193,17 +200,54 @@ class _Run:
                 hint="Train again.",
             )
 
-    def _fit(self, split: splits.Split) -> training.FitResult:
+    def _is_small(self, split: splits.Split) -> bool:
+        """Whether the rows held out are too few to say much; by time or group nothing better can be had."""
+        return split.report.kind is HoldoutKind.RANDOM and len(split.holdout) < django_settings.CROSS_VALIDATE_BELOW
+
+    def _cross_validate(self, split: splits.Split, fitted: training.FitResult) -> CrossValidated | None:
+        import pandas as pd
+
+        job = self.job
+
+        def fit_fold(rows: "DataFrame", seconds: float, seed: int, directory: Path) -> Any:
+            part = replace(split, train=rows)
+            return self._fit(part, seconds=seconds, seed=seed, directory=directory, is_shown=False).predictor
+
+        return cross_validate(
+            pd.concat(split.features_only(), ignore_index=True),
+            target=job.settings.target,
+            problem_type=job.problem_type,
+            metric=fitted.metric,
+            fit_fold=fit_fold,
+            seconds=job.settings.time_limit - fitted.fit_seconds,
+            seed=job.settings.seed,
+            on_fold=lambda number, repeat: self._stage(
+                f"Cross-validating, round {repeat}, part {number} of {FOLDS}", self._fit_progress()
+            ),
+            should_stop=self.should_stop,
+        )
+
+    def _fit(
+        self,
+        split: splits.Split,
+        *,
+        share: float = 1.0,
+        seconds: float | None = None,
+        seed: int | None = None,
+        directory: Path | None = None,
+        is_shown: bool = True,
+    ) -> training.FitResult:
+        """One fit: the model's own, within a ``share`` of the time limit, or that of a fold."""
         job = self.job
         return training.fit(
             split.train,
             target=job.settings.target,
             problem_type=job.problem_type,
             preset=job.settings.preset,
-            time_limit=job.settings.time_limit,
-            directory=self.scratch / "predictor",
-            seed=job.settings.seed,
-            on_event=self._on_event,
+            time_limit=share * job.settings.time_limit if seconds is None else seconds,
+            directory=directory or self.scratch / "predictor",
+            seed=job.settings.seed if seed is None else seed,
+            on_event=self._on_event if is_shown else _say_nothing,
             should_stop=self.should_stop,
             families=setup.model_keys_of(job.settings),
             metric=job.settings.metric,
@@ -267,6 +311,10 @@ class _Run:
         """Whether a move that was not possible had been made already: its first answer was lost."""
         job = insist(lambda: jobs.get(job_id=self.job.id))
         return job is not None and (job.lease_owner, job.status) == (self.owner, status)
+
+
+def _say_nothing(event: training.FitEvent) -> None:
+    """The models of a fold are none of the training's."""
 
 
 def _setup_report(job: Job, split: splits.Split, fitted: training.FitResult) -> SetupReport:

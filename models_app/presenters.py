@@ -149,18 +149,15 @@ class EvaluationView:
 
 def present_evaluation(evaluation: Evaluation, version: ModelVersion) -> EvaluationView:
     """The evaluation of one version as its page shows it."""
-    beats = (
-        evaluation.score < evaluation.baseline
-        if evaluation.lower_is_better
-        else evaluation.score > evaluation.baseline
-    )
+    score, baseline = evaluation.headline
+    beats = score < baseline if evaluation.lower_is_better else score > baseline
     rows = {row.name: row for row in evaluation.leaderboard}
     return EvaluationView(
         evaluation=evaluation,
         metric=metric_label(evaluation.metric_name),
         verdict=_verdict(evaluation, version, beats),
         beats_baseline=beats,
-        interval=evaluation.intervals.get(evaluation.metric_name),
+        interval=(evaluation.cross_validated or evaluation).intervals.get(evaluation.metric_name),
         ties=sum(row.tied for row in evaluation.leaderboard if row.name != evaluation.best_model),
         quickest=None if evaluation.recommended is None else rows.get(evaluation.recommended),
         chosen=rows.get(evaluation.best_model),
@@ -185,39 +182,43 @@ def _label_with_class(name: str, positive_class: str | None) -> str:
 
 def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
     """One plain sentence on the headline score, computed from it and its baseline alone."""
+    score, baseline = evaluation.headline
+    checked = evaluation.cross_validated
+    metrics = (checked or evaluation).metrics
+    baseline_metrics = (checked or evaluation).baseline_metrics
     rows = f"{evaluation.holdout_rows:,} rows the model had never seen"
-    if evaluation.seen_rows:
+    if checked is not None:
+        rows = f"all {checked.rows:,} rows, each judged by models made the same way that had never seen it"
+    elif evaluation.seen_rows:
         rows = (
             f"{evaluation.holdout_rows:,} rows set aside, {evaluation.seen_rows:,} of them equal to one it had seen"
         )
     if not beats:
         metric = metric_label(evaluation.metric_name)
         poor = f"On {rows}, its {metric} is no better than that of a guess that ignores every feature."
-        ranking, guess = evaluation.metrics.get("roc_auc"), evaluation.baseline_metrics.get("roc_auc")
+        ranking, guess = metrics.get("roc_auc"), baseline_metrics.get("roc_auc")
         if ranking is not None and guess is not None and ranking > guess:
             return (
                 f"{poor} It does tell likely rows from unlikely ones (ROC AUC {ranking:.3g}, a guess {guess:.3g})."
             )
         return f"{poor} Do not rely on it."
     if evaluation.metric_name in _TYPICAL_ERRORS:
-        share = 1 - evaluation.score / evaluation.baseline
+        share = 1 - score / baseline
         return f"On {rows}, its typical error is {share:.0%} smaller than always predicting the mean."
-    if evaluation.metrics.get("accuracy") == 1 and version.problem_type is not ProblemType.REGRESSION:
-        right = evaluation.baseline_metrics.get("accuracy")
+    if metrics.get("accuracy") == 1 and version.problem_type is not ProblemType.REGRESSION:
+        right = baseline_metrics.get("accuracy")
         known = "" if right is None else f" The most frequent class alone is right {right:.1%}."
         return (
             f"On {rows}, it made no mistake. That is rare in real data: look for a column that only repeats the "
             f"target or is known after it.{known}"
         )
     if evaluation.metric_name == "accuracy":
-        right_share = f"On {rows}, it was right {evaluation.score:.1%} of the time"
-        return f"{right_share}; always answering with the most frequent class is right {evaluation.baseline:.1%}."
+        right_share = f"On {rows}, it was right {score:.1%} of the time"
+        return f"{right_share}; always answering with the most frequent class is right {baseline:.1%}."
     metric = metric_label(evaluation.metric_name)
     lower = " (lower is better)" if evaluation.lower_is_better else ""
-    return (
-        f"On {rows}, its {metric}{lower} is {evaluation.score:.3g}; that of a guess that ignores every feature is "
-        f"{evaluation.baseline:.3g}."
-    )
+    ignorant = f"that of a guess that ignores every feature is {baseline:.3g}"
+    return f"On {rows}, its {metric}{lower} is {score:.3g}; {ignorant}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

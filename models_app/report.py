@@ -21,7 +21,7 @@ from ml.problem import ProblemType
 from models_app.figures import FigureView, coverage_sentence, figures_of
 from models_app.presenters import EvaluationView, present_evaluation
 from models_app.records import ModelVersion
-from models_app.setup_presenter import PROBLEM_LABELS, chosen_for_version
+from models_app.setup_presenter import PROBLEM_LABELS, chosen_for_version, cross_validation
 
 _SMALL_HOLDOUT = 100
 _SMALL_CLASS = 20
@@ -78,6 +78,7 @@ def render(
         "features": features[:_SHOWN_FEATURES],
         "more_features": max(0, len(features) - _SHOWN_FEATURES),
         "unused": unused,
+        "small_table": cross_validation(evaluation),
         "limits": limits(view, version, diagnosis),
         "libraries": library_versions(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -91,7 +92,7 @@ def limits(view: EvaluationView, version: ModelVersion, diagnosis: Diagnosis) ->
     found = []
     if not view.beats_baseline:
         found.append("It is no better than a guess that ignores every feature: do not rely on it.")
-    if evaluation.holdout_rows < _SMALL_HOLDOUT:
+    if evaluation.holdout_rows < _SMALL_HOLDOUT and evaluation.cross_validated is None:
         found.append(
             f"Only {evaluation.holdout_rows:,} rows were held out, so the score is rough: read its interval first."
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ml.evaluation import Evaluation
 from ml.options import ClassWeights, HoldoutKind, usual_metric
 from ml.problem import Preset, ProblemDecision, ProblemType
 from ml.setup_report import SetupReport
@@ -56,6 +57,19 @@ def chosen(settings: JobSettings, *, metric: str) -> tuple[Fact, ...]:
     """What was asked for, beside target, preset and time limit. ``metric``: its name for people."""
     facts = [Fact(label="Metric", value=metric), Fact(label="To be held out", value=_plan(settings))]
     return tuple(facts + _details(settings))
+
+
+def cross_validation(evaluation: Evaluation) -> str:
+    """Where the score of a small table comes from; empty where the rows held out are enough."""
+    found = evaluation.cross_validated
+    if found is None:
+        return ""
+    times = {1: "once", 2: "twice"}.get(found.repeats, f"{found.repeats} times")
+    return (
+        f"Only {evaluation.holdout_rows:,} rows could be held out, too few to trust their luck. So the score is "
+        f"that of {found.folds}-fold cross-validation over all {found.rows:,} rows, made {times}. The rows held "
+        f"out alone say {evaluation.score:.3g}; the tables and figures below are of them."
+    )
 
 
 def chosen_for_version(version: ModelVersion, report: SetupReport | None) -> tuple[Fact, ...]:

@@ -15,7 +15,7 @@ from models_app import news, services
 from models_app.forms import PredictionForm, RenameForm
 from models_app.presenters import present_evaluation, present_prediction
 from models_app.records import Model, ModelVersion
-from models_app.setup_presenter import chosen_for_version
+from models_app.setup_presenter import chosen_for_version, cross_validation
 from smartml.errors import BlobMissing, InvalidInput, NotFound, ServiceUnavailable
 from smartml.htmx import UserRequest, goto, wants_fragment
 
@@ -52,6 +52,7 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     else:
         context["evaluation"] = present_evaluation(evaluation, version)
         context["chosen"] = chosen_for_version(version, evaluation.setup)
+        context["small_table"] = cross_validation(evaluation)
     return render(request, "models_app/detail.html", context, status=status)
 
 

@@ -228,6 +228,8 @@ TRAININGS_RUNNING_PER_USER = env.int("TRAININGS_RUNNING_PER_USER", default=2)
 TRAININGS_WAITING_PER_USER = env.int("TRAININGS_WAITING_PER_USER", default=20)
 # Room that trainings leave on the disk of the temporary directory.
 MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", default=512)
+# Where fewer rows are held out, the score comes from cross-validation over all rows; 0: never.
+CROSS_VALIDATE_BELOW = env.int("CROSS_VALIDATE_BELOW", default=100)
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
 # Blobs that no metadata speaks of are reported at once and deleted when they are this old.
 STRAY_BLOB_HOURS = env.int("STRAY_BLOB_HOURS", default=24)

@@ -57,6 +57,14 @@ def only_local_sockets() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_cross_validation() -> Iterator[None]:
+    """Tests train on tables so small that each would be cross-validated: five fits more, or fifteen."""
+    with pytest.MonkeyPatch.context() as patch, override_settings(CROSS_VALIDATE_BELOW=0):
+        patch.setenv("CROSS_VALIDATE_BELOW", "0")
+        yield
+
+
 def _is_local(host: object) -> bool:
     if host in (None, "", "localhost", b"localhost"):
         return True

@@ -113,6 +113,26 @@ def test_a_regression_is_retrained_on_another_dataset_as_a_second_version(stack,
     assert workspaces() == []
 
 
+def test_a_small_table_is_judged_by_cross_validation_and_says_so(stack, user, settings, monkeypatch, client_for):
+    settings.CROSS_VALIDATE_BELOW = 100
+    monkeypatch.setenv("CROSS_VALIDATE_BELOW", "100")
+    job = train(user, stored_dataset(user.id, content=HOUSES, file_name="houses.csv"), target="price")
+    assert_one_model(stack, job)
+    model = services.get_model(user_id=user.id, model_id=job.model_id)
+    evaluation = services.model_evaluation(model=model, version=1)
+    checked = evaluation.cross_validated
+    assert (checked.rows, checked.folds) == (120, 5)
+    assert (model.current.accuracy, model.current.baseline) == (checked.score, checked.baseline)
+    assert checked.score != evaluation.score
+    # The models of the folds are none of the training's.
+    assert len({row.name for row in job.leaderboard}) == len(job.leaderboard)
+    page = client_for(user).get(reverse("models:detail", args=[model.id])).content.decode()
+    report = b"".join(services.stream_report(model=model, version=1)).decode()
+    for text in (page, report):
+        assert "5-fold cross-validation over all 120 rows" in text
+        assert "Only 24 rows could be held out" in text
+
+
 VISITS = "patient,card,age,pulse,outcome\n" + "".join(
     f"p{i % 20},{i % 20},{20 + 3 * (i % 20) + i % 2},{60 + i % 7},{'ill' if i % 20 % 2 else 'well'}\n"
     for i in range(240)
