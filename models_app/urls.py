@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from models_app import explanation_views, figure_views, job_views, news_views, plan_views, report_views, views
+from models_app import (
+    explanation_views,
+    figure_views,
+    job_views,
+    news_views,
+    plan_views,
+    report_views,
+    threshold_views,
+    views,
+)
 
 app_name = "models"
 
@@ -27,6 +36,7 @@ urlpatterns = [
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
     path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
     path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
+    path(f"{_VERSION}/thresholds", threshold_views.thresholds, name="thresholds"),
     path(f"{_VERSION}/explanations", explanation_views.explanations, name="explanations"),
     path(f"{_VERSION}/explanations/cancel", explanation_views.explanations_cancel, name="explanations_cancel"),
     path(f"{_VERSION}/explanations/<slug:key>.csv", explanation_views.explanation_data, name="explanation_data"),

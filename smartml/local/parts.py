@@ -29,6 +29,9 @@ def mongod(directory: Path, *, port: int) -> Part:
             *("--replSet", "rs0"),
             *("--wiredTigerCacheSizeGB", "0.25"),
             *("--networkMessageCompressors", "snappy"),
+            # A file for each collection and index stays open for ten minutes after its last use, dropped ones too:
+            # the tests' thousands of databases would run out of file descriptors, and mongod aborts then.
+            *("--wiredTigerEngineConfigString", "file_manager=(close_idle_time=20,close_scan_interval=5)"),
             "--nounixsocket",
             "--quiet",
         ),

@@ -256,3 +256,28 @@ def test_an_evaluation_of_an_earlier_version_can_be_read(regression):
             del row[newer]
     old = Evaluation.from_dict(stored)
     assert (old.intervals, old.recommended, old.leaderboard[0].interval) == ({}, None, None)
+
+
+def test_planted_random_labels_do_not_beat_the_baseline_beyond_chance(tmp_path):
+    beaten = 0
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        frame = pd.DataFrame(draw.normal(size=(400, 5)), columns=list("abcde"))
+        frame["outcome"] = draw.choice(["heads", "tails"], 400)
+        found = Case(frame, "outcome", BINARY, tmp_path / str(seed), families=("GBM",)).evaluation
+        beaten += found.intervals["accuracy"][0] > found.baseline
+    # One interval in forty lies above by chance.
+    assert beaten <= 1
+
+
+def test_planted_a_rare_class_is_in_both_parts_and_does_not_hide_behind_accuracy(tmp_path):
+    draw = np.random.default_rng(12)
+    frame = pd.DataFrame(draw.normal(size=(600, 3)), columns=list("abc"))
+    frame["outcome"] = np.where(frame["a"] + 0.1 * draw.normal(size=600) > 1.7, "ill", "well")
+    case = Case(frame, "outcome", BINARY, tmp_path / "p", families=("LR",), metric="balanced_accuracy")
+    rare = [(part["outcome"] == "ill").mean() for part in (case.train, case.holdout)]
+    assert all(0.02 < share < 0.08 for share in rare)
+    found = case.evaluation
+    assert (found.metric_name, found.baseline) == ("balanced_accuracy", 0.5)
+    assert found.baseline_metrics["accuracy"] > 0.9
+    assert found.score > 0.7
