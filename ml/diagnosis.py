@@ -24,7 +24,7 @@ CURVE_POINTS = 200
 POINTS = 1000
 BINS = 10
 _ROC_CLASSES = 10
-_THRESHOLDS = tuple(round(step / 20, 2) for step in range(1, 20))
+_THRESHOLDS = tuple(round(step / 100, 2) for step in range(1, 100))
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
