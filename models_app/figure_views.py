@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from ml.diagnosis import Diagnosis
 from ml.problem import ProblemType
-from models_app import services, threshold
+from models_app import services
 from models_app.figures import FigureView, coverage_sentence, figures_of, find
 from models_app.records import Model, ModelVersion
 from models_app.views import version_of
@@ -35,48 +35,8 @@ def figures(request: UserRequest, model_id: str, version: int) -> HttpResponse:
         if coverage is not None:
             is_number = found.problem_type is ProblemType.REGRESSION
             context["coverage"] = coverage_sentence(coverage, diagnosis["rows"], is_number=is_number)
-        if threshold.steps_of(diagnosis):
-            context |= _chosen_threshold(request, model, found, diagnosis)
     template = "models_app/_figures.html" if wants_fragment(request) else "models_app/figures.html"
     return render(request, template, context)
-
-
-@login_required
-@require_GET
-@never_cache
-@vary_on_headers("HX-Request")
-def thresholds(request: UserRequest, model_id: str, version: int) -> HttpResponse:
-    """What one threshold costs, with the costs that are asked for: ``?threshold=&false_alarm=&miss=``."""
-    model, found, diagnosis = _load(request, model_id, version)
-    if diagnosis is None or not threshold.steps_of(diagnosis):
-        raise NotFound("This version has no thresholds to choose from.", hint="Only a yes/no question has them.")
-    context: dict[str, object] = {"model": model, "version": found}
-    context |= _chosen_threshold(request, model, found, diagnosis)
-    template = "models_app/_threshold.html" if wants_fragment(request) else "models_app/threshold.html"
-    return render(request, template, context, status=200 if "thresholds" in context else 422)
-
-
-def _chosen_threshold(
-    request: UserRequest, model: Model, version: ModelVersion, diagnosis: Diagnosis
-) -> dict[str, object]:
-    """The form, and ``thresholds`` unless something in it cannot be used."""
-    sent = {"false_alarm": "1", "miss": "1"} | {name: request.GET[name] for name in request.GET}
-    if "cheapest" in sent:
-        sent.pop("threshold", None)
-    form = threshold.ThresholdForm(sent, steps=threshold.steps_of(diagnosis))
-    if not form.is_valid():
-        return {"threshold_form": form}
-    evaluation = services.model_evaluation(model=model, version=version.version)
-    view = threshold.view_of(
-        diagnosis,
-        false_alarm=form.cost("false_alarm"),
-        miss=form.cost("miss"),
-        wanted=form.cleaned_data["threshold"],
-        own=evaluation.setup.threshold if evaluation.setup is not None else None,
-        positive=evaluation.positive_class,
-    )
-    sent["threshold"] = str(view.shown.threshold)
-    return {"threshold_form": form, "thresholds": view}
 
 
 @login_required

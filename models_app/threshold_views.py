@@ -32,6 +32,8 @@ def thresholds(request: UserRequest, model_id: str, version: int) -> HttpRespons
         costs = costs_of(diagnosis["thresholds"], false_alarm=asked["false_alarm"], miss=asked["miss"])
         best = cheapest(costs)
         shown = best if asked["threshold"] is None else nearest(costs, asked["threshold"])
-        context |= {"costs": costs, "best": best, "shown": shown, "usual": nearest(costs, 0.5)}
+        setup = services.model_evaluation(model=model, version=version).setup
+        own = 0.5 if setup is None or setup.threshold is None else setup.threshold
+        context |= {"costs": costs, "best": best, "shown": shown, "own": own, "usual": nearest(costs, own)}
     template = "models_app/_thresholds.html" if wants_fragment(request) else "models_app/thresholds.html"
     return render(request, template, context, status=200 if form.is_valid() else 422)

@@ -35,7 +35,6 @@ urlpatterns = [
     path("models/<oid:model_id>/rename", views.model_rename, name="rename"),
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
     path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
-    path(f"{_VERSION}/thresholds", figure_views.thresholds, name="thresholds"),
     path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
     path(f"{_VERSION}/thresholds", threshold_views.thresholds, name="thresholds"),
     path(f"{_VERSION}/explanations", explanation_views.explanations, name="explanations"),

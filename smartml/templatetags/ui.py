@@ -36,8 +36,6 @@ def widget(field: BoundField, classes: str = "") -> SafeString:
         own = "form-check-input"
     elif isinstance(control, Select):
         own = "form-select"
-    elif getattr(control, "input_type", "") == "range":
-        own = "form-range"
     else:
         own = "form-control"
     names = [own, classes, str(control.attrs.get("class", "")), "is-invalid" if field.errors else ""]

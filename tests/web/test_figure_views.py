@@ -1,7 +1,6 @@
 """The figures of a model: what the owner sees with and without scripts, and that nobody else sees anything."""
 
 import json
-from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
@@ -117,49 +116,10 @@ def test_a_model_from_before_there_were_figures_says_so(owner, model):
 
 def test_nobody_else_sees_them(client, client_for, other_user, staff, model):
     store(model, CLASSES)
-    for address in (url(model), data(model, "roc"), costs(model)):
+    for address in (url(model), data(model, "roc")):
         assert client_for(other_user).get(address).status_code == 404
         assert client_for(staff).get(address).status_code == 404
         anonymous = client.get(address)
         assert anonymous.status_code == 302
         assert anonymous["Location"].startswith(reverse("accounts:sign_in"))
     assert client_for(other_user).get(reverse("models:figures", args=[model.id, 2])).status_code == 404
-
-
-def costs(model, **asked) -> str:
-    return reverse("models:thresholds", args=[model.id, 1]) + f"?{urlencode(asked)}"
-
-
-def test_a_threshold_is_chosen_with_the_costs_of_a_false_alarm_and_a_miss(owner, model):
-    counted = [
-        {"threshold": 0.4, "validation": OUTCOME | {"fn": 0}, "holdout": OUTCOME},
-        {"threshold": 0.6, "validation": OUTCOME | {"fp": 0}, "holdout": OUTCOME},
-    ]
-    store(model, CLASSES | {"thresholds": counted})
-    assert 'data-test="threshold-chooser"' in owner.get(url(model), headers=HX).content.decode()
-    page = owner.get(costs(model, miss="10")).content.decode()
-    fragment = owner.get(costs(model, miss="10"), headers=HX).content.decode()
-    assert "<html" in page
-    assert "<html" not in fragment
-    assert "<strong>0.40</strong>" in fragment
-    assert 'type="range"' in fragment
-    assert 'value="0.4"' in fragment
-    # What is asked for is shown, and the cheapest beside it; the button goes there.
-    asked = owner.get(costs(model, miss="10", threshold="0.61"), headers=HX).content.decode()
-    assert "<strong>0.60</strong>" in asked
-    assert asked.count("threshold-validation") == 2 + asked.count("own, ")
-    assert (
-        "<strong>0.40</strong>"
-        in owner.get(costs(model, miss="10", threshold="0.6", cheapest="1")).content.decode()
-    )
-    for wrong in ({"miss": "many"}, {"false_alarm": "-1"}, {"threshold": "nan"}):
-        answer = owner.get(costs(model, **wrong), headers=HX)
-        assert answer.status_code == 422
-        assert "is-invalid" in answer.content.decode()
-
-
-def test_only_a_yes_or_no_question_has_thresholds(owner, model):
-    assert owner.get(costs(model)).status_code == 404
-    store(model, {key: value for key, value in CLASSES.items() if key != "thresholds"})
-    assert owner.get(costs(model)).status_code == 404
-    assert "threshold-chooser" not in owner.get(url(model)).content.decode()

@@ -1,13 +1,17 @@
 """The threshold of a yes/no question, chosen by what mistakes cost."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from django.urls import reverse
 
+from ml.options import HoldoutKind
+from ml.setup_report import SetupReport
+from ml.splits import HoldoutReport
 from models_app.threshold_costs import cheapest, costs_of, nearest
 from storage.blobs import get_blobs
-from tests.factories import stored_dataset, stored_model
+from tests.factories import EVALUATION, stored_dataset, stored_model
 
 pytestmark = pytest.mark.django_db
 HX = {"HX-Request": "true"}
@@ -28,10 +32,14 @@ THRESHOLDS = [
 @pytest.fixture
 def model(stack, user):
     model = stored_model(user.id, stored_dataset(user.id))
+    keep_thresholds(model)
+    return model
+
+
+def keep_thresholds(model) -> None:
     blobs = get_blobs()
     name = blobs.model_file(model.user_id, model.id, 1, "figures", "json")
     blobs.upload_bytes(blobs.models_container, name, json.dumps({"rows": 50, "thresholds": THRESHOLDS}).encode())
-    return model
 
 
 @pytest.fixture
@@ -60,6 +68,15 @@ def test_where_there_is_nothing_to_share_there_is_no_share():
     [nobody] = costs_of([never], false_alarm=1, miss=1)
     assert (nobody.validation.precision, nobody.validation.recall, nobody.validation.f1) == (None, None, None)
     assert (nobody.holdout.recall, nobody.holdout.f1) == (0, 0)
+
+
+def test_the_models_own_threshold_stands_beside_the_cheapest(owner, user, stack):
+    setup = SetupReport(holdout=HoldoutReport(kind=HoldoutKind.RANDOM, share=0.2, seed=0), threshold=0.79)
+    model = stored_model(user.id, stored_dataset(user.id), evaluation=replace(EVALUATION, setup=setup))
+    keep_thresholds(model)
+    text = " ".join(owner.get(url(model), headers=HX).content.decode().split())
+    # 15 missed of 100 rows; 1 false alarm and 8 missed of 50.
+    assert "the model's own threshold of 0.79 cost 150 and 180." in text
 
 
 @pytest.mark.parametrize("headers", [{}, HX], ids=["page", "fragment"])
