@@ -1,7 +1,8 @@
 """Split off the holdout and fit. Runs in a process of its own; AutoGluon is imported inside the functions.
 
-Every choice inside the fit (model, ensemble weights) uses AutoGluon's own validation data, cut from the
-training rows. The holdout that ``split_holdout`` sets aside is never given to it.
+Every choice inside the fit (model, ensemble weights) uses validation data, cut from the training rows: by
+AutoGluon, or here where rows stand more than once. The holdout that ``split_holdout`` sets aside is never given to
+it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
-from ml.holdout import split_holdout
+from ml.holdout import row_keys, split_holdout
 from ml.interruption import stopping_early
 from ml.left_out import LeftOut
 from ml.options import is_usable, usual_metric
@@ -126,6 +127,9 @@ def fit(
         from autogluon.tabular import TabularPredictor
 
         _check_classes(train, target=target, problem_type=problem_type, bagged=recipe.bagged)
+        learned, validation = train, None
+        if not recipe.bagged and not structure:
+            learned, validation = _cut_validation(train, target, problem_type, seed)
         predictor = TabularPredictor(
             label=target,
             problem_type=problem_type.value,
@@ -140,7 +144,8 @@ def fit(
         with Listener.open(on_event, metric) as listener, stopping_early(listener, should_stop):
             try:
                 predictor.fit(
-                    train,
+                    learned,
+                    tuning_data=validation,
                     time_limit=budget,
                     num_cpus=_cpus(),
                     num_gpus=0,
@@ -195,6 +200,20 @@ def _seeded(recipe: _Recipe, seed: int, families: Sequence[str] | None) -> dict[
         variants = configs if isinstance(configs, list) else [configs]
         seeded[family] = [{name: seed, **variant} if name else variant for variant in variants]
     return {**arguments, "hyperparameters": seeded}
+
+
+def _cut_validation(
+    train: DataFrame, target: str, problem_type: ProblemType, seed: int
+) -> tuple[DataFrame, DataFrame | None]:
+    """The rows to learn from and those to choose by, equal ones on one side; None where the library's own cut does,
+    as no row stands twice, or where a class has one row, which it leaves to the learning."""
+    from autogluon.core.utils.utils import default_holdout_frac
+
+    is_rare = problem_type is not ProblemType.REGRESSION and train[target].value_counts().min() < 2
+    if is_rare or len(set(row_keys(train).tolist())) == len(train):
+        return train, None
+    share = default_holdout_frac(len(train))
+    return split_holdout(train, target=target, problem_type=problem_type, share=share, seed=seed)
 
 
 def _cpus() -> int:

@@ -169,6 +169,18 @@ class TestFit:
         pd.testing.assert_series_equal(first, again)
         assert not first.equals(other)
 
+    @pytest.mark.parametrize("changes", [{}, {"balance_classes": True}], ids=["plain", "balanced"])
+    def test_rows_that_stand_twice_are_learned_or_chosen_by_but_not_both(self, tmp_path, changes):
+        twice = pd.concat([cancer(), cancer()], ignore_index=True)
+        predictor = fit(twice, "outcome", BINARY, tmp_path / "p", **changes).predictor
+        learned, chosen_by = (
+            set(map(tuple, predictor.load_data_internal(part)[0].iloc[:, :3].to_numpy()))
+            for part in ("train", "val")
+        )
+        assert len(learned) + len(chosen_by) == len(cancer().drop_duplicates())
+        assert not learned & chosen_by
+        assert set(predictor.class_labels) == {"benign", "malignant"}
+
     @pytest.mark.parametrize("preset", [Preset.QUICK, Preset.BALANCED])
     def test_no_class_is_dropped(self, tmp_path, preset):
         frame = labelled({"common": 120, "rare": 3, "rarer": 2})
