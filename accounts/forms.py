@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.password_validation import validate_password
 from django.db import IntegrityError, transaction
 
@@ -67,6 +67,16 @@ class SignUpForm(forms.Form):
                 return User.objects.create_user(self.cleaned_data["email"], self.cleaned_data["password"])
         except IntegrityError as error:
             raise Conflict(ADDRESS_TAKEN, hint="Go to the sign-in page.") from error
+
+
+class ChangePasswordForm(PasswordChangeForm):
+    """Django's, where the new password has to be another one."""
+
+    def clean_new_password1(self) -> str:
+        password = str(self.cleaned_data.get("new_password1", ""))
+        if password and self.user.check_password(password):
+            raise forms.ValidationError("This is the password you have. Choose another one.")
+        return password
 
 
 class DeleteAccountForm(forms.Form):

@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import closing, kaggle_credentials, services, throttle
-from accounts.forms import DeleteAccountForm, SignInForm, SignUpForm
+from accounts.forms import ChangePasswordForm, DeleteAccountForm, SignInForm, SignUpForm
 from accounts.models import User
 from smartml.errors import SmartMLError
 from smartml.htmx import UserRequest
@@ -59,6 +59,7 @@ class SignOut(auth_views.LogoutView):
 
 class PasswordChange(FormPage, auth_views.PasswordChangeView):
     template_name = "accounts/password_change.html"
+    form_class = ChangePasswordForm
     success_url = reverse_lazy("accounts:account")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -200,13 +200,16 @@ def _category_field(feature: Feature) -> forms.TypedChoiceField:
     An option is sent as the number of its category: browsers rewrite the line breaks of a value.
     """
     numbers = {value: str(number) for number, value in enumerate(feature.categories)}
+    usual = numbers.get(_usual(feature), "")
+    # No value at all is offered where the training has met one.
+    none = [("", "(missing)")] if feature.missing_share > 0 or not usual else []
     return forms.TypedChoiceField(
         label=feature.name,
         required=False,
-        choices=[("", "(missing)"), *((number, value) for value, number in numbers.items())],
+        choices=[*none, *((number, value) for value, number in numbers.items())],
         coerce=lambda number: feature.categories[int(number)],
         empty_value="",
-        initial=numbers.get(_usual(feature), ""),
+        initial=usual,
         error_messages={"invalid_choice": "Choose one of the values in the list."},
     )
 

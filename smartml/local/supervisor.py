@@ -79,6 +79,7 @@ class Supervisor:
             **{name: os.environ[name] for name in ("DATABASE_URL", "CACHE_URL") if name in os.environ},
             "HTTPS": "false",
             "DEBUG": "false",
+            "SITE_URL": os.environ.get("SITE_URL") or f"http://{HOST}:{ports['WEB_PORT']}",
         }
         os.environ["SMARTML_LOCAL_DIR"] = str(self.directory)
         os.environ |= environment

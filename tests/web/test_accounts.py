@@ -183,7 +183,12 @@ def test_changing_the_password(user, client_for):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "again"), [("wrong", "another long one", "another long one"), (PASSWORD, "short", "short")]
+    ("old", "new", "again"),
+    [
+        ("wrong", "another long one", "another long one"),
+        (PASSWORD, "short", "short"),
+        (PASSWORD, PASSWORD, PASSWORD),
+    ],
 )
 def test_changing_the_password_with_something_wrong(user, client_for, old, new, again):
     response = client_for(user).post(

@@ -227,7 +227,7 @@ class _Run:
         if evaluation.setup is not None:
             self.progress.say(f"Held out: {held_out(evaluation.setup.holdout).replace('`', '')}.")
         self.progress.say(f"Model: {version.azure_model_url}")
-        self.progress.say(f"Page:  {reverse('models:detail', args=[model.id])}")
+        self.progress.say(f"Page:  {settings.SITE_URL.rstrip('/')}{reverse('models:detail', args=[model.id])}")
 
 
 def _leaderboard(evaluation: Evaluation) -> Iterator[str]:
