@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 FOLDS = 5
 MOST_REPEATS = 3
 _LEAST_SECONDS = 5.0
+# Of so few rows of the rarer answer each moves the score by more than the choice of a model does. A larger table
+# would give its own model too little time if five more were fitted.
+_RARE_ROWS = 20
+_MOST_ROWS = 20_000
 
 # Fits the rows given within some seconds into a directory and returns the predictor; the seed differs by fold.
 FitFold = Callable[["DataFrame", float, int, Path], Any]
@@ -40,7 +44,8 @@ FitFold = Callable[["DataFrame", float, int, Path], Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossValidated:
     """``score`` and ``baseline`` are means over the repeats, each of all ``rows``; so are ``metrics``, of which the
-    ``intervals`` are 95 % bootstrap intervals over the rows."""
+    ``intervals`` are 95 % bootstrap intervals over the rows. ``rare_rows``: so few of the rarer answer were held
+    out, where that was the reason."""
 
     score: float
     baseline: float
@@ -50,11 +55,20 @@ class CrossValidated:
     metrics: dict[str, float | None] = field(default_factory=dict)
     baseline_metrics: dict[str, float | None] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
+    rare_rows: int | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CrossValidated:
         intervals = {name: (low, high) for name, (low, high) in data["intervals"].items()}
         return cls(**{**data, "intervals": intervals})
+
+
+def rare_rows(holdout: DataFrame, *, target: str, problem_type: ProblemType, all_rows: int) -> int | None:
+    """How many rows of the rarer answer to a yes/no question are held out, where those are too few; else None."""
+    if problem_type is not ProblemType.BINARY or all_rows > _MOST_ROWS:
+        return None
+    fewest = int(holdout[target].value_counts().min())
+    return fewest if fewest < _RARE_ROWS else None
 
 
 def cross_validate(

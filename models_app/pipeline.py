@@ -20,7 +20,7 @@ from datasets.records import Dataset
 from ml import bundle, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
-from ml.cross_validation import FOLDS, CrossValidated, cross_validate
+from ml.cross_validation import FOLDS, CrossValidated, cross_validate, rare_rows
 from ml.diagnosis import diagnose
 from ml.left_out import LeftOut
 from ml.options import ClassWeights, HoldoutKind
@@ -87,9 +87,12 @@ class _Run:
             leave_out=job.settings.leave_out,
         )
         del frame
-        is_small = self._is_small(split)
+        rare = self._rare_rows(split)
+        is_small = rare is not None or self._is_small(split)
         fitted = self._fit(split, share=_FIT_SHARE if is_small else 1.0)
         checked = self._cross_validate(split, fitted) if is_small else None
+        if checked is not None and not self._is_small(split):
+            checked = replace(checked, rare_rows=rare)
         train, holdout = split.features_only()
         self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
         parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
@@ -203,6 +206,16 @@ class _Run:
     def _is_small(self, split: splits.Split) -> bool:
         """Whether the rows held out are too few to say much; by time or group nothing better can be had."""
         return split.report.kind is HoldoutKind.RANDOM and len(split.holdout) < django_settings.CROSS_VALIDATE_BELOW
+
+    def _rare_rows(self, split: splits.Split) -> int | None:
+        if split.report.kind is not HoldoutKind.RANDOM or not django_settings.CROSS_VALIDATE_BELOW:
+            return None
+        return rare_rows(
+            split.holdout,
+            target=self.job.settings.target,
+            problem_type=self.job.problem_type,
+            all_rows=len(split.train) + len(split.holdout),
+        )
 
     def _cross_validate(self, split: splits.Split, fitted: training.FitResult) -> CrossValidated | None:
         import pandas as pd

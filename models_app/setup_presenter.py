@@ -65,8 +65,11 @@ def cross_validation(evaluation: Evaluation) -> str:
     if found is None:
         return ""
     times = {1: "once", 2: "twice"}.get(found.repeats, f"{found.repeats} times")
+    few = f"Only {evaluation.holdout_rows:,} rows could be held out"
+    if found.rare_rows is not None:
+        few = f"Only {found.rare_rows} of the {evaluation.holdout_rows:,} rows held out have the rarer answer"
     return (
-        f"Only {evaluation.holdout_rows:,} rows could be held out, too few to trust their luck. So the score is "
+        f"{few}, too few to trust their luck. So the score is "
         f"that of {found.folds}-fold cross-validation over all {found.rows:,} rows, made {times}. The rows held "
         f"out alone say {evaluation.score:.3g}; the tables and figures below are of them."
     )

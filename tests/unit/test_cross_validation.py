@@ -1,14 +1,16 @@
 """The score of a small table."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ml.cross_validation import FOLDS, CrossValidated, cross_validate
+from ml.cross_validation import FOLDS, CrossValidated, cross_validate, rare_rows
 from ml.problem import ProblemType
+from models_app.setup_presenter import cross_validation
 from smartml.errors import TrainingFailed
+from tests.factories import EVALUATION
 from tests.unit.ml_samples import fit
 
 BINARY, REGRESSION = ProblemType.BINARY, ProblemType.REGRESSION
@@ -94,3 +96,21 @@ def test_a_fold_that_cannot_be_fitted_leaves_no_half_a_score():
 
     found, _ = validate(labelled(40, learnable=True), fit_fold=refuse)
     assert found is None
+
+
+def test_a_rare_answer_asks_for_it_too_unless_the_table_is_large():
+    held = pd.DataFrame({"outcome": ["no"] * 300 + ["yes"] * 19})
+    asked = {"target": "outcome", "problem_type": BINARY}
+    assert rare_rows(held, **asked, all_rows=1600) == 19
+    assert rare_rows(held, **asked, all_rows=100_000) is None
+    assert rare_rows(pd.concat([held, held]), **asked, all_rows=1600) is None
+    numbers = pd.DataFrame({"outcome": range(9)})
+    assert rare_rows(numbers, target="outcome", problem_type=REGRESSION, all_rows=1600) is None
+
+
+def test_the_page_says_which_rows_were_too_few():
+    found = CrossValidated(score=0.7, baseline=0.5, rows=1600, folds=5, repeats=2)
+    plain = cross_validation(replace(EVALUATION, cross_validated=found))
+    assert plain.startswith(f"Only {EVALUATION.holdout_rows} rows could be held out, too few")
+    rare = cross_validation(replace(EVALUATION, cross_validated=replace(found, rare_rows=12)))
+    assert rare.startswith(f"Only 12 of the {EVALUATION.holdout_rows} rows held out have the rarer answer, too few")
