@@ -45,8 +45,9 @@ class Listener:
         self.failed: dict[str, str] = {}  # model -> type of its exception
         self.skipped: list[str] = []
         self.left_out: dict[str, LeftOut] = {}
-        # Set when the person wants what there is: see `ml.interruption`.
+        # Set when the person wants what there is, or the time has been over for long: see `ml.interruption`.
         self.stops = False
+        self.why_it_stops = NOT_WANTED
         self.fitted = 0
         self._interrupted: str | None = None
         self._tell = tell
@@ -100,7 +101,7 @@ class Listener:
 
     def model_unwanted(self, model: str) -> None:
         """It will not be begun, because the best so far is wanted."""
-        self._leave_out(LeftOut(name=model, reason=NOT_WANTED))
+        self._leave_out(LeftOut(name=model, reason=self.why_it_stops))
 
     def _leave_out(self, model: LeftOut) -> None:
         if model.name not in self.left_out:
@@ -121,7 +122,7 @@ class Listener:
             exception = self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
             left_out = failure(name, exception)
             if name == self._interrupted:
-                left_out = LeftOut(name=name, reason=NOT_WANTED)
+                left_out = LeftOut(name=name, reason=self.why_it_stops)
             self.left_out[name] = left_out
             return self.tell(
                 FitEvent(

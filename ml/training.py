@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ml.callbacks import FitEvent, Listener, ProgressCallback
 from ml.holdout import row_keys, split_holdout
 from ml.interruption import stopping_early
-from ml.left_out import LeftOut
+from ml.left_out import NO_TIME, LeftOut
 from ml.options import is_usable, usual_metric
 from ml.problem import Preset, ProblemType
 from ml.quiet import quiet_autogluon
@@ -65,6 +65,8 @@ class _Recipe:
     time_share: float
 
 
+# A fit that has taken so many times its limit is ended with what it has; the model that runs has a moment more.
+_OVERDUE = 1.15
 # From this share of its time on a fit may have been cut short: a bag divides what is left among its folds.
 _CUT_SHARE = {False: 0.8, True: 0.5}
 _BAGGED: dict[str, Any] = {
@@ -141,7 +143,16 @@ def fit(
         )
         ready = time.monotonic()
         budget = max((time_limit - (ready - started)) * recipe.time_share, 1.0)
-        with Listener.open(on_event, metric) as listener, stopping_early(listener, should_stop):
+
+        def ends(listener: Listener) -> bool:
+            if should_stop():
+                return True
+            if time.monotonic() <= started + _OVERDUE * time_limit:
+                return False
+            listener.why_it_stops = NO_TIME
+            return True
+
+        with Listener.open(on_event, metric) as listener, stopping_early(listener, lambda: ends(listener)):
             try:
                 predictor.fit(
                     learned,
@@ -166,10 +177,10 @@ def fit(
             fit_seconds=time.monotonic() - started,
             metric=metric,
             best_model=str(predictor.model_best),
-            stopped_early=listener.stops,
+            stopped_early=listener.stops and listener.why_it_stops != NO_TIME,
             threshold=float(predictor.decision_threshold) if problem_type is ProblemType.BINARY else None,
             left_out=tuple(listener.left_out.values()),
-            ran_out_of_time=bool(listener.skipped) or spent > _CUT_SHARE[recipe.bagged] * budget,
+            ran_out_of_time=listener.stops or bool(listener.skipped) or spent > _CUT_SHARE[recipe.bagged] * budget,
         )
     on_event(FitEvent(kind="fit_finished", metric=metric, model=result.best_model, fit_seconds=result.fit_seconds))
     return result

@@ -39,13 +39,13 @@ PRESETS = (
     PresetChoice(
         preset=Preset.BALANCED,
         label="Balanced",
-        goal="A better score in a small, fast model. Several folds for each; may take twice its limit.",
+        goal="A better score in a small, fast model. Several folds for each; may take half its limit more.",
         seconds=300,
     ),
     PresetChoice(
         preset=Preset.BEST,
         label="Best",
-        goal="The strongest score, with larger and slower models. Leave it running; may take twice its limit.",
+        goal="The strongest score, with larger and slower models. Leave it running; may take half its limit more.",
         seconds=1200,
     ),
 )

@@ -77,6 +77,24 @@ def test_a_model_that_runs_is_interrupted_after_a_moment(tmp_path, monkeypatch):
     assert done.result.predictor.model_names(can_infer=True) == ["LightGBMXT", "LightGBM", "WeightedEnsemble_L2"]
 
 
+def test_a_model_that_does_not_look_at_the_clock_is_interrupted_when_the_time_is_long_over(tmp_path, monkeypatch):
+    from autogluon.tabular.models import LinearModel
+
+    def deaf(self, **arguments):
+        time.sleep(60)
+
+    monkeypatch.setattr(interruption, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(LinearModel, "_fit", deaf)
+    train, _ = split(cancer(), "outcome", ProblemType.BINARY)
+    begun = time.monotonic()
+    families = ("GBM", "LR")
+    result = fit(train, "outcome", ProblemType.BINARY, tmp_path / "p", families=families, time_limit=8)
+    assert time.monotonic() - begun < 40
+    assert (result.stopped_early, result.ran_out_of_time) == (False, True)
+    assert {model.name: model.reason for model in result.left_out}["LinearModel"] == "no time was left for it"
+    assert "LightGBM" in result.predictor.model_names(can_infer=True)
+
+
 def test_a_fit_that_nobody_stops_tries_everything(tmp_path):
     done = Fit(tmp_path, lambda event: False)
     assert not done.result.stopped_early
