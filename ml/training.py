@@ -142,12 +142,13 @@ def fit(
             learner_kwargs={"label_count_threshold": 1, "random_state": seed, "ignored_columns": list(ignored)},
         )
         ready = time.monotonic()
-        budget = max((time_limit - (ready - started)) * recipe.time_share, 1.0)
+        # The limit is of fitting: loading the libraries takes none of it.
+        budget = max(time_limit * recipe.time_share, 1.0)
 
         def ends(listener: Listener) -> bool:
             if should_stop():
                 return True
-            if time.monotonic() <= started + _OVERDUE * time_limit:
+            if time.monotonic() <= ready + _OVERDUE * time_limit:
                 return False
             listener.why_it_stops = NO_TIME
             return True
