@@ -1,13 +1,9 @@
 """What a model looks at: the section of its page, the numbers behind it, and starting it again."""
 
-import csv
-import io
-
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -15,6 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from models_app import explanations as work
 from models_app import row_explanations, services
 from models_app.explanation_figures import view_of
+from models_app.figure_files import csv_of
 from models_app.figures import find
 from models_app.forms import PredictionForm
 from models_app.records import Model, ModelVersion
@@ -58,15 +55,9 @@ def explanation_data(request: UserRequest, model_id: str, version: int, key: str
     explanation = work.current(model=model, version=version)
     figures = () if explanation is None else view_of(explanation, target=found.target, whole=True).figures
     view = find(figures, key)
-    if view is None:
+    response = csv_of(view, name=f"{model.name}-v{version}-{key}.csv")
+    if response is None:
         raise NotFound("This model has no such figure.")
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(view.heads)
-    writer.writerows(view.rows)
-    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
-    name = content_disposition_header(True, f"{model.name}-v{version}-{key}.csv")
-    response["Content-Disposition"] = name or "attachment"
     return response
 
 

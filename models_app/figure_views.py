@@ -1,12 +1,8 @@
 """The figures of a model's page, and the numbers behind each."""
 
-import csv
-import io
-
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
@@ -14,6 +10,7 @@ from django.views.decorators.vary import vary_on_headers
 from ml.diagnosis import Diagnosis
 from ml.problem import ProblemType
 from models_app import services
+from models_app.figure_files import csv_of
 from models_app.figures import FigureView, coverage_sentence, figures_of, find
 from models_app.records import Model, ModelVersion
 from models_app.views import version_of
@@ -46,15 +43,9 @@ def figure_data(request: UserRequest, model_id: str, version: int, key: str) -> 
     """The numbers of one figure as a CSV file."""
     model, found, diagnosis = _load(request, model_id, version)
     view = None if diagnosis is None else find(_views(found, diagnosis), key)
-    if view is None:
+    response = csv_of(view, name=f"{model.name}-v{version}-{key}.csv")
+    if response is None:
         raise NotFound("This model has no such figure.")
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(view.heads)
-    writer.writerows(view.rows)
-    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
-    name = content_disposition_header(True, f"{model.name}-v{version}-{key}.csv")
-    response["Content-Disposition"] = name or "attachment"
     return response
 
 
