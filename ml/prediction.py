@@ -1,299 +1,186 @@
-"""What a predictor needs to be told (its features), and whether a row says it.
+"""The one contract between a model and a row: by form, API, batch file and bundle alike.
 
-``feature_schema`` and ``to_frame`` use pandas and belong to the training and serving processes; the rest is
-plain Python and runs in the web process.
+``check_rows`` makes rows ready for ``to_frame`` and says what is odd about them, by the features of the training
+rows (``ml.features``). Plain Python; only ``feature_schema`` and ``to_frame`` need pandas.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
-from ml.column_types import BLANKS, is_missing
+from ml.features import Feature, feature_schema, to_frame, used_features
+from ml.value_checks import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    Finding,
+    FindingKind,
+    Oddity,
+    check_value,
+    did_you_mean,
+    left_empty,
+    nearest,
+    short,
+)
 from smartml.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+__all__ = [
+    "FALSE_WORDS",
+    "TRUE_WORDS",
+    "CheckedRows",
+    "Feature",
+    "Finding",
+    "FindingKind",
+    "Mode",
+    "check_row",
+    "check_rows",
+    "feature_schema",
+    "to_frame",
+    "used_features",
+]
 
-MAX_CATEGORIES = 50
-TRUE_WORDS = frozenset({"true", "yes", "y", "t", "1", "on"})
-FALSE_WORDS = frozenset({"false", "no", "n", "f", "0", "off"})
-_INT64 = 2**63
+_WRONG_TYPE: Final = "Some values are not of the type the model was trained on."
+# More columns than these are counted, not listed: a wrong file may have thousands.
+_MOST_UNKNOWN: Final = 20
+# Of a value that comes again the verdict is known.
+_REMEMBERED: Final = 4096
+_MOST_FAULTS: Final = 100
 
-Kind = Literal["number", "date", "boolean", "category", "text"]
+
+class Mode(StrEnum):
+    """What becomes of a row with findings: it is answered all the same, or everything is refused."""
+
+    LENIENT = "lenient"
+    STRICT = "strict"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
-    """One column a predictor uses, as it was in the training rows.
+class CheckedRows:
+    """``rows`` for ``to_frame``, one tuple of ``findings`` for each, and what is said once of all of them: columns
+    that no row has, and columns that the model does not use."""
 
-    ``type`` is the column's type of the data profile (``ml.tables.ColumnType``), ``dtype`` what pandas held it
-    as, ``kind`` how a value of it is written (a boolean read as the file's own two words is a category).
-    ``categories``: the 50 most frequent, most frequent first;
-    ``categories_complete`` says whether there are no others. ``minimum``, ``maximum`` and ``default`` are
-    numbers, ISO dates, True/False or text by kind; ``default`` is the median or the most frequent value, None
-    for text. ``missing_share`` is in [0, 1].
+    rows: tuple[dict[str, Any], ...]
+    findings: tuple[tuple[Finding, ...], ...]
+    table_findings: tuple[Finding, ...]
+
+
+def check_rows(
+    schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]], *, mode: Mode = Mode.LENIENT
+) -> CheckedRows:
+    """Rows as typed, as sent as JSON or as read from a file; every feature is in each row of the answer.
+
+    An empty value stays None where training rows had gaps too; where they never had, the model knows nothing of
+    gaps and the feature's usual value is used, with a finding. A value that is not of the feature's type counts as
+    empty, with a finding ("wrong_type").
+
+    :raises InvalidInput: a row that is none; with ``Mode.STRICT`` anything there is to say about a row, with
+        ``fields`` by column: "age", or "row 3: age" of several rows.
     """
-
-    name: str
-    type: str
-    kind: Kind
-    dtype: str
-    categories: tuple[str, ...] = ()
-    categories_complete: bool = True
-    minimum: float | int | str | None = None
-    maximum: float | int | str | None = None
-    default: float | int | str | bool | None = None
-    missing_share: float = 0.0
-
-    @property
-    def is_whole(self) -> bool:
-        """Only whole numbers were seen."""
-        return self.dtype.lower().startswith(("int", "uint"))
-
-    def as_dict(self) -> dict[str, Any]:
-        plain = asdict(self)
-        plain["categories"] = list(self.categories)
-        return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Feature:
-        known = {field.name for field in fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
-        return cls(**{**values, "categories": tuple(data["categories"])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something about a row that does not stop the prediction but may make it worse."""
-
-    field: str
-    kind: Literal["missing", "unknown", "unseen_category", "out_of_range", "rounded"]
-    message: str
-
-
-def feature_schema(
-    train: DataFrame, *, target: str, columns_types: Mapping[str, str], used: Collection[str] | None = None
-) -> tuple[Feature, ...]:
-    """The features of the training rows in column order; with ``used``, only those the predictor looks at."""
-    return tuple(
-        _feature(train[name], str(columns_types.get(name, "text")))
-        for name in train.columns
-        if name != target and (used is None or name in used)
+    judged = _judge(schema, rows)
+    if mode is Mode.STRICT:
+        judged.refuse("These rows are not as the model was trained.", wrong_types_only=False)
+    return CheckedRows(
+        rows=tuple(judged.rows),
+        findings=tuple(tuple(oddity.finding for oddity in row) for row in judged.oddities),
+        table_findings=tuple(oddity.finding for oddity in judged.of_table),
     )
 
 
-def used_features(predictor: Any) -> tuple[str, ...]:
-    """The columns a fitted ``TabularPredictor`` asks for; constant and empty ones are not among them."""
-    return tuple(str(name) for name in predictor.features())
-
-
-def _feature(values: Series[Any], column_type: str) -> Feature:
-    import pandas as pd
-
-    present = values.dropna()
-    facts: dict[str, Any] = {
-        "name": str(values.name),
-        "type": column_type,
-        "dtype": str(values.dtype),
-        "missing_share": float(values.isna().mean()) if len(values) else 0.0,
-    }
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return Feature(kind="boolean", default=bool(present.mode().iloc[0]) if len(present) else None, **facts)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        if present.empty:
-            return Feature(kind="date", **facts)
-        low, middle, high = present.min(), present.quantile(0.5, interpolation="nearest"), present.max()
-        return Feature(kind="date", minimum=_iso(low), maximum=_iso(high), default=_iso(middle), **facts)
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        finite = present[present.abs() != math.inf]
-        if finite.empty:
-            return Feature(kind="number", **facts)
-        # The nearest row's value, so that the default of whole numbers is whole.
-        median = finite.quantile(0.5, interpolation="nearest")
-        facts |= {"minimum": finite.min().item(), "maximum": finite.max().item(), "default": median.item()}
-        return Feature(kind="number", **facts)
-    if column_type in ("category", "boolean"):
-        counts = present.astype(str).value_counts()
-        top = tuple(counts.index[:MAX_CATEGORIES])
-        complete = len(counts) <= MAX_CATEGORIES
-        default = top[0] if top else None
-        return Feature(kind="category", categories=top, categories_complete=complete, default=default, **facts)
-    return Feature(kind="text", **facts)
-
-
-def _iso(moment: Any) -> str:
-    """A date when there is no time of day, else date and time."""
-    return str(moment.date().isoformat() if moment == moment.normalize() else moment.isoformat())
-
-
 def check_row(schema: Sequence[Feature], values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """One row as typed by a person or sent as JSON, made ready for ``to_frame``, with what is odd about it.
+    """One row as ``check_rows`` has it, with everything there is to say about it.
 
-    Every feature is in the answer. An empty value stays None where training rows had gaps too; where they never
-    had, the model knows nothing of gaps and the feature's usual value is used, with a finding. Raises
-    InvalidInput with a message for each field whose value is of the wrong type.
+    :raises InvalidInput: with a message for each field whose value is of the wrong type.
     """
-    row: dict[str, Any] = {}
-    findings: list[Finding] = []
-    wrong: dict[str, str] = {}
-    for feature in schema:
-        text = _as_text(values.get(feature.name))
-        if text is None:
-            row[feature.name] = None
-            if feature.missing_share == 0 or feature.name not in values:
-                row[feature.name], finding = _left_empty(feature)
-                findings.append(finding)
-            continue
-        try:
-            row[feature.name] = _coerced(feature, text)
-        except ValueError as error:
-            wrong[feature.name] = str(error)
-            continue
-        findings.extend(_oddities(feature, row[feature.name]))
-        if feature.is_whole:
-            row[feature.name] = round(row[feature.name])
-    if wrong:
-        raise InvalidInput("Some values are not of the type the model was trained on.", fields=wrong)
-    return row, (*findings, *_unknown_fields(schema, values))
+    judged = _judge(schema, [values])
+    judged.refuse(_WRONG_TYPE, wrong_types_only=True)
+    return judged.rows[0], tuple(oddity.finding for oddity in (*judged.oddities[0], *judged.of_table))
 
 
-def _as_text(value: Any) -> str | None:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    text = str(value).strip(BLANKS)
-    return None if is_missing(text) else text
+@dataclass(slots=True)
+class _Judged:
+    rows: list[dict[str, Any]]
+    oddities: list[list[Oddity]]
+    of_table: list[Oddity]
+
+    def refuse(self, message: str, *, wrong_types_only: bool) -> None:
+        faults = {oddity.field: oddity.fault for oddity in self.of_table if not wrong_types_only}
+        several = len(self.rows) > 1
+        for number, oddities in enumerate(self.oddities, 1):
+            for oddity in oddities:
+                if wrong_types_only and oddity.kind != "wrong_type":
+                    continue
+                key = f"row {number}: {oddity.field}" if several else oddity.field
+                faults.setdefault(key, oddity.fault)
+                if len(faults) >= _MOST_FAULTS:
+                    raise InvalidInput(message, fields=faults)
+        if faults:
+            raise InvalidInput(message, fields=faults)
 
 
-def _left_empty(feature: Feature) -> tuple[Any, Finding]:
-    if feature.missing_share > 0 or feature.default is None:
-        value, used = None, "it counts as missing"
-    else:
-        value, used = feature.default, f"its usual value {feature.default} is used"
-    message = f'No value for "{feature.name}": {used}.'
-    return value, Finding(field=feature.name, kind="missing", message=message)
-
-
-def _coerced(feature: Feature, text: str) -> Any:
-    """The value by the feature's kind; a ValueError carries the sentence for the field."""
-    if feature.kind == "number":
-        return _number(text, whole=feature.is_whole)
-    if feature.kind == "boolean":
-        return _is_true(text)
-    if feature.kind == "date":
-        return _date(text)
-    if feature.type == "boolean":
-        return _boolean_word(feature, text)
-    return text
-
-
-def _is_true(text: str) -> bool:
-    word = text.casefold()
-    if word not in TRUE_WORDS | FALSE_WORDS:
-        raise ValueError(f'"{_short(text)}" is neither yes nor no.')
-    return word in TRUE_WORDS
-
-
-def _boolean_word(feature: Feature, text: str) -> str:
-    """The column's own word for it: JSON's true is "yes" in a column of yes and no."""
-    words = TRUE_WORDS if _is_true(text) else FALSE_WORDS
-    return next((category for category in feature.categories if category in words), text.casefold())
-
-
-def _date(text: str) -> str:
-    """As in a file: ISO 8601, the time as written, an offset dropped."""
-    try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise ValueError(f'"{_short(text)}" is not a date; write it like 2026-03-31.') from None
-    if not 1678 <= moment.year <= 2261:  # what pandas' nanoseconds hold
-        raise ValueError(f'"{_short(text)}" is not a date the model can use.')
-    return moment.isoformat()
-
-
-def _number(text: str, *, whole: bool) -> float | int:
-    try:
-        if "_" in text or not text.isascii():  # Python's digits, not a file's
-            raise ValueError(text)
-        number = int(text) if text.lstrip("+-").isdecimal() else float(text)
-        finite = math.isfinite(number)
-    except OverflowError:  # a whole number beyond the range of floats
-        finite = False
-    except ValueError:
-        raise ValueError(f'"{_short(text)}" is not a number; write it like 1234.5.') from None
-    if not finite or (whole and not -_INT64 <= number < _INT64):
-        raise ValueError(f'"{_short(text)}" is not a number the model can use.')
-    return number
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _oddities(feature: Feature, value: Any) -> list[Finding]:
-    found = []
-    if feature.kind == "category" and feature.categories_complete and value not in feature.categories:
-        message = f'"{_short(value)}" was never seen in "{feature.name}" during training.'
-        near = difflib.get_close_matches(value, feature.categories, n=1)
-        if near:
-            message += f' Did you mean "{near[0]}"?'
-        found.append(Finding(field=feature.name, kind="unseen_category", message=message))
-    if feature.kind in ("number", "date") and feature.minimum is not None and feature.maximum is not None:
-        low, high = feature.minimum, feature.maximum
-        outside = _sortable(value) < _sortable(low) or _sortable(value) > _sortable(high)
-        if outside:
-            message = f'{value} is outside what "{feature.name}" was during training, {low} to {high}.'
-            found.append(Finding(field=feature.name, kind="out_of_range", message=message))
-    if feature.is_whole and value != round(value):
-        message = f'"{feature.name}" has only whole numbers: {value} is taken as {round(value)}.'
-        found.append(Finding(field=feature.name, kind="rounded", message=message))
-    return found
-
-
-def _sortable(value: Any) -> Any:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-def _unknown_fields(schema: Sequence[Feature], values: Mapping[str, Any]) -> list[Finding]:
+def _judge(schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> _Judged:
+    _refuse_what_is_no_row(rows)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    judged = _Judged([{} for _ in rows], [[] for _ in rows], [])
+    if not rows:
+        return judged
     names = {feature.name for feature in schema}
-    absent = sorted(names - values.keys())
+    unknown = [str(name) for name in columns if name not in names]
+    for feature in schema:
+        if feature.name in columns:
+            _judge_column(feature, rows, judged)
+        else:
+            _without_column(feature, unknown, judged)
+    judged.of_table.extend(
+        _unknown_columns(unknown, [feature.name for feature in schema if feature.name not in columns])
+    )
+    return judged
+
+
+def _refuse_what_is_no_row(rows: Sequence[Any]) -> None:
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            fault = "A row is an object: the value of each column by its name."
+            raise InvalidInput(f"Row {number} is not a row of a table.", fields={f"row {number}": fault})
+
+
+def _judge_column(feature: Feature, rows: Sequence[Mapping[str, Any]], judged: _Judged) -> None:
+    known: dict[Any, tuple[Any, tuple[Oddity, ...]]] = {}
+    for row, made, oddities in zip(rows, judged.rows, judged.oddities, strict=True):
+        if feature.name not in row:
+            verdict = left_empty(feature, f'There is no value for "{short(feature.name)}".')
+        else:
+            value = row[feature.name]
+            # Only text: 1, 1.0 and True are the same key.
+            found = known.get(value) if type(value) is str else None
+            if found is None:
+                found = check_value(feature, value)
+                if type(value) is str and len(known) < _REMEMBERED:
+                    known[value] = found
+            verdict = found
+        made[feature.name] = verdict[0]
+        oddities.extend(verdict[1])
+
+
+def _without_column(feature: Feature, unknown: Sequence[str], judged: _Judged) -> None:
+    """Said once: the column is in no row."""
+    fault = f'There is no column "{short(feature.name)}".'
+    near = nearest(feature.name, unknown) if len(judged.of_table) < _MOST_UNKNOWN else None
+    if near is not None:
+        fault += f' If it is called "{short(near)}" here, rename that.'
+    value, oddities = left_empty(feature, fault, rows="in every row" if len(judged.rows) > 1 else "")
+    for made in judged.rows:
+        made[feature.name] = value
+    judged.of_table.extend(oddities)
+
+
+def _unknown_columns(unknown: Sequence[str], absent: Sequence[str]) -> list[Oddity]:
     found = []
-    for field in values:
-        if field in names:
-            continue
-        message = f'The model does not use "{field}"; it is left out.'
-        near = difflib.get_close_matches(field, absent, n=1)
-        if near:
-            message += f' Did you mean "{near[0]}"?'
-        found.append(Finding(field=field, kind="unknown", message=message))
+    for name in unknown[:_MOST_UNKNOWN]:
+        fault = f'The model does not use "{short(name)}".{did_you_mean(name, absent)}'
+        found.append(Oddity(name, "unknown", fault, "It is left out."))
+    if rest := len(unknown) - len(found):
+        fault = f"The model does not use {rest} more column{'' if rest == 1 else 's'}."
+        found.append(Oddity(unknown[_MOST_UNKNOWN], "unknown", fault, "They are left out."))
     return found
-
-
-def to_frame(schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """Rows of ``check_row`` as a frame with the dtypes of the training rows.
-
-    A gap in a column whose dtype cannot hold one widens the dtype (whole numbers to float64, booleans to
-    object), as reading a file with that gap would have.
-    """
-    import pandas as pd
-
-    columns = {feature.name: _column(feature, [row.get(feature.name) for row in rows]) for feature in schema}
-    return pd.DataFrame(columns, index=range(len(rows)))
-
-
-def _column(feature: Feature, values: list[Any]) -> Any:
-    import pandas as pd
-
-    dtype: Any = feature.dtype
-    if feature.kind == "date":
-        return pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601").astype(dtype)
-    has_gap = any(value is None for value in values)
-    if has_gap and dtype.startswith(("int", "uint")):
-        dtype = "float64"
-    elif (has_gap and dtype == "bool") or dtype == "category":
-        dtype = "object"
-    return pd.Series(values, dtype=dtype)

@@ -5,17 +5,18 @@ feature schema of each version. MongoDB holds the facts.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
 
+from ml.conformal import Interval, PredictionSet, Reach, interval_of, reach_of, set_of
 from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
 from ml.overriding import ChosenType
-from ml.prediction import Feature, Finding, check_row
+from ml.prediction import Feature, Finding, Mode, check_row, check_rows
 from models_app import followups, jobs_repository, jobs_services, predictor, repository
 from models_app.jobs_services import (
     FormAlreadyUsed,
@@ -39,6 +40,7 @@ from storage.paging import Page
 __all__ = [
     "FormAlreadyUsed",
     "Prediction",
+    "Predictions",
     "cancel_job",
     "check_target",
     "delete_all_of_user",
@@ -56,7 +58,9 @@ __all__ = [
     "model_diagnosis",
     "model_evaluation",
     "model_features",
+    "model_reach",
     "predict",
+    "predict_rows",
     "queue_position",
     "recent_jobs",
     "rename_model",
@@ -67,6 +71,8 @@ __all__ = [
 ]
 
 EVALUATION, SCHEMA, FIGURES, REPORT = "evaluation", "schema", "figures", "report"
+# The part of the figures that predictions need.
+REACH = "reach"
 MAX_NAME = 120
 # Bounds what another process keeps of a deleted model, where each has a cache of its own.
 _CACHE_SECONDS = 3600
@@ -76,11 +82,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One answer: a class name or a number. ``probabilities`` by class, None for a regression."""
+    """One answer: a class name or a number. ``probabilities`` by class, None for a regression.
+
+    ``interval`` of a number and ``likely`` classes hold the truth as often as their ``level`` says; None for a
+    version with too few validation rows to say.
+    """
 
     prediction: str | float
     probabilities: dict[str, float] | None
     findings: tuple[Finding, ...] = ()
+    interval: Interval | None = None
+    likely: PredictionSet | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """An answer for each row in turn; ``table_findings`` are about columns of all of them."""
+
+    answers: tuple[Prediction, ...]
+    table_findings: tuple[Finding, ...]
 
 
 def get_model(*, user_id: str, model_id: str) -> Model:
@@ -161,6 +181,23 @@ def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
     return _from_blob(model, version, SCHEMA, lambda document: tuple(map(Feature.from_dict, document["features"])))
 
 
+def model_reach(*, model: Model, version: int) -> Reach | None:
+    """How far off the answers of one version may be; None where that was not measured."""
+
+    def build(document: dict[str, Any]) -> Reach | None:
+        return Reach(**document) if document else None
+
+    def small(figures: dict[str, Any]) -> dict[str, float]:
+        reach = reach_of(figures)
+        return {} if reach is None else reach.as_dict()
+
+    try:
+        # Asked with every prediction, while the figures are hundreds of kilobytes: only this is kept at hand.
+        return _from_blob(model, version, FIGURES, build, part=REACH, cut=small)
+    except BlobMissing:
+        return None
+
+
 def model_chosen_types(*, model: Model, version: int) -> tuple[ChosenType, ...]:
     """The columns that one version was trained on as another type than the one found, from its blob."""
 
@@ -171,15 +208,27 @@ def model_chosen_types(*, model: Model, version: int) -> tuple[ChosenType, ...]:
     return _from_blob(model, version, SCHEMA, build)
 
 
-def _from_blob(model: Model, version: int, stem: str, build: Callable[[dict[str, Any]], T]) -> T:
-    """A JSON blob as an object; kept in the cache under the version's checksum, so a stale hit is impossible."""
+def _from_blob(
+    model: Model,
+    version: int,
+    stem: str,
+    build: Callable[[dict[str, Any]], T],
+    *,
+    part: str = "",
+    cut: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> T:
+    """A JSON blob as an object; kept in the cache under the version's checksum, so a stale hit is impossible.
+
+    Only what ``cut`` leaves of it is kept, as ``part``.
+    """
     facts = _version(model, version)
-    key = _key(model, facts, stem)
+    key = _key(model, facts, part or stem)
     document = cache.get(key)
     if document is None:
         blobs = get_blobs()
         name = blobs.model_file(model.user_id, model.id, version, stem, "json")
         document = json.loads(b"".join(blobs.iter_chunks(blobs.models_container, name)))
+        document = document if cut is None else cut(document)
         cache.set(key, document, _CACHE_SECONDS)
         if cache.get(_gone_key(model)):
             cache.delete(key)
@@ -198,7 +247,7 @@ def _forget_blobs(model: Model) -> None:
     """Drop what the cache has of a model, also what a request in flight is about to add."""
     cache.set(_gone_key(model), 1, _GONE_SECONDS)
     cache.delete_many(
-        [_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA, FIGURES)]
+        [_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA, FIGURES, REACH)]
     )
 
 
@@ -222,15 +271,51 @@ def stream_report(*, model: Model, version: int) -> Iterator[bytes]:
         ) from error
 
 
-def predict(*, model: Model, version: int, values: Mapping[str, str]) -> Prediction:
-    """Answer for one row of text values by column name.
+def predict(*, model: Model, version: int, values: Mapping[str, Any]) -> Prediction:
+    """Answer for one row by column name, with everything there is to say about it.
 
     :raises InvalidInput: with ``fields`` by column name, for values of a wrong type.
     """
-    facts = _version(model, version)
     row, findings = check_row(model_features(model=model, version=version), values)
-    (answer,) = predictor.predict(model=model, version=facts, rows=[row])
-    return Prediction(prediction=answer.prediction, probabilities=answer.probabilities, findings=findings)
+    (answer,) = _answers(model, version, [row], [findings])
+    return answer
+
+
+def predict_rows(
+    *, model: Model, version: int, rows: Sequence[Mapping[str, Any]], mode: Mode = Mode.LENIENT
+) -> Predictions:
+    """Answers for rows by column name, as typed or as JSON.
+
+    :raises InvalidInput: see ``ml.prediction.check_rows``.
+    """
+    checked = check_rows(model_features(model=model, version=version), rows, mode=mode)
+    answers = _answers(model, version, checked.rows, checked.findings)
+    return Predictions(answers=answers, table_findings=checked.table_findings)
+
+
+def _answers(
+    model: Model, version: int, rows: Sequence[Mapping[str, Any]], findings: Sequence[tuple[Finding, ...]]
+) -> tuple[Prediction, ...]:
+    if not rows:
+        return ()
+    reach = model_reach(model=model, version=version)
+    made = predictor.predict(model=model, version=_version(model, version), rows=rows)
+    return tuple(_answer(each, said, reach) for each, said in zip(made, findings, strict=True))
+
+
+def _answer(made: predictor.Answer, findings: tuple[Finding, ...], reach: Reach | None) -> Prediction:
+    interval = likely = None
+    if reach is not None and made.probabilities is not None:
+        likely = set_of(made.probabilities, reach)
+    elif reach is not None and isinstance(made.prediction, float):
+        interval = interval_of(made.prediction, reach)
+    return Prediction(
+        prediction=made.prediction,
+        probabilities=made.probabilities,
+        findings=findings,
+        interval=interval,
+        likely=likely,
+    )
 
 
 def delete_all_of_user(user_id: str) -> None:

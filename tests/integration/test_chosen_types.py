@@ -6,11 +6,12 @@ from django.urls import reverse
 
 from datasets import services as datasets
 from ml.column_types import ColumnType
+from ml.prediction import Mode
 from ml.problem import ProblemType
 from models_app import jobs_repository, services
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
-from smartml.errors import InvalidTarget
+from smartml.errors import InvalidInput, InvalidTarget
 from storage.ids import new_id
 from tests.factories import stored_dataset
 from tests.training import use_one_family
@@ -89,6 +90,17 @@ def test_the_training_and_its_model_use_the_chosen_types(dataset, client_for, us
     assert "<code>size</code> as integer, not category; 6 values did not fit and counted as missing" in page
     answer = services.predict(model=model, version=1, values={"code": "11", "size": "3"})
     assert answer.prediction == "2.5"
+
+    rows = [{"code": 11, "size": 3}, {"code": "twelve", "size": "3", "colour": "red"}]
+    said = services.predict_rows(model=model, version=1, rows=rows)
+    assert said.answers[0] == answer
+    assert said.answers[0].likely.level == 0.9
+    assert "2.5" in said.answers[0].likely.classes
+    assert [each.kind for each in said.answers[1].findings] == ["unseen_category"]
+    assert "colour" in [each.field for each in said.table_findings]
+    with pytest.raises(InvalidInput) as refused:
+        services.predict_rows(model=model, version=1, rows=rows, mode=Mode.STRICT)
+    assert "row 2: code" in refused.value.fields
 
     # A further version is trained on what is chosen then.
     choose(dataset, code=None, size=None)

@@ -4,11 +4,14 @@ import csv
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ml.column_types import COLUMN_TYPES
-from ml.prediction import Feature, check_row, feature_schema, to_frame, used_features
+from ml.prediction import Feature, Mode, check_row, check_rows, feature_schema, to_frame, used_features
 from ml.problem import ProblemType
 from ml.profiling import full_schema, read_frame
 from smartml.errors import InvalidInput
@@ -285,3 +288,116 @@ class TestToFrame:
             pd.testing.assert_frame_equal(
                 to_frame(features, [row]), frame.iloc[[index]].reset_index(drop=True), obj=f"row {index}"
             )
+
+
+AGE, FARE, PORT = (by_name()[name] for name in ("age", "fare", "port"))
+SMALL = (AGE, FARE, PORT)
+
+
+class TestCheckRows:
+    def test_a_value_of_the_wrong_type_counts_as_missing_and_is_said(self):
+        checked = check_rows(SMALL, [{"age": "x", "fare": "1,234.0", "port": "Cherbourg"}])
+        assert checked.rows == ({"age": 30, "fare": None, "port": "Cherbourg"},)
+        (found,) = checked.findings
+        assert [(each.field, each.kind) for each in found] == [("age", "wrong_type"), ("fare", "wrong_type")]
+        assert "usual value 30" in found[0].message
+        assert "counts as missing" in found[1].message
+        assert checked.table_findings == ()
+
+    def test_columns_of_all_rows_are_spoken_of_once(self):
+        rows = [{"Age": 3, "port": "Cherbourg", "colour": "red"}, {"Age": 4, "port": "Cherbourg", "fare": 10}]
+        checked = check_rows(SMALL, rows)
+        assert checked.rows == (
+            {"age": 30, "fare": None, "port": "Cherbourg"},
+            {"age": 30, "fare": 10, "port": "Cherbourg"},
+        )
+        assert [[each.field for each in row] for row in checked.findings] == [["fare"], []]
+        assert [(each.field, each.kind) for each in checked.table_findings] == [
+            ("age", "missing"),
+            ("Age", "unknown"),
+            ("colour", "unknown"),
+        ]
+        assert 'it is called "Age" here' in checked.table_findings[0].message
+        assert 'Did you mean "age"?' in checked.table_findings[1].message
+
+    def test_strict_refuses_whatever_there_is_to_say(self):
+        good = {"age": 30, "fare": 8, "port": "Cherbourg"}
+        assert check_rows(SMALL, [good, good], mode=Mode.STRICT).rows == (good, good)
+        with pytest.raises(InvalidInput) as refused:
+            check_rows(SMALL, [good, {**good, "age": 99, "port": "Mars"}], mode=Mode.STRICT)
+        assert list(refused.value.fields) == ["row 2: age", "row 2: port"]
+        with pytest.raises(InvalidInput) as refused:
+            check_rows(SMALL, [{"age": "x", "fare": 8}], mode=Mode.STRICT)
+        assert list(refused.value.fields) == ["port", "age"]
+        assert "usual value" not in refused.value.fields["age"]
+
+    def test_a_file_that_has_nothing_to_do_with_the_model_is_answered_shortly(self):
+        checked = check_rows(SMALL, [{f"column {number}": number for number in range(3000)}])
+        assert len(checked.table_findings) < 30
+        assert "2980 more columns" in checked.table_findings[-1].message
+
+    def test_a_row_that_is_none_is_named(self):
+        with pytest.raises(InvalidInput) as refused:
+            check_rows(SMALL, [{}, ["age", 3]])  # type: ignore[list-item]
+        assert list(refused.value.fields) == ["row 2"]
+
+    @pytest.mark.parametrize("true", [True, np.True_, pd.Series([True]).iloc[0]])
+    def test_true_is_said_in_the_columns_own_words(self, true):
+        for words, own in (
+            (("Y", "N"), "Y"),
+            (("True", "False", "Unknown"), "True"),
+            (("yes", "no"), "yes"),
+            (("Maybe", "No", "Yes"), "Yes"),
+        ):
+            feature = Feature(name="c", type="category", kind="category", dtype="object", categories=words)
+            assert check_rows((feature,), [{"c": true}]).rows == ({"c": own},)
+        flag = Feature(name="c", type="integer", kind="number", dtype="int64", minimum=0, maximum=1, default=0)
+        assert check_rows((flag,), [{"c": true}, {"c": "no"}]).rows == ({"c": 1}, {"c": 0})
+        assert check_rows((AGE,), [{"age": true}]).findings[0][0].kind == "wrong_type"
+
+    def test_numbers_that_name_a_category_are_that_category(self):
+        feature = Feature(name="c", type="category", kind="category", dtype="object", categories=("3", "4.0"))
+        checked = check_rows((feature,), [{"c": 3}, {"c": 3.0}, {"c": 4.0}, {"c": np.float64(3)}])
+        assert [row["c"] for row in checked.rows] == ["3", "3", "4.0", "3"]
+        assert checked.findings == ((),) * 4
+
+    def test_what_a_file_has_for_missing_among_numbers_is_missing(self):
+        assert check_rows((FARE,), [{"fare": "unknown"}]).findings == ((),)
+
+    @given(st.data())
+    @settings(max_examples=150, deadline=None)
+    def test_whatever_is_sent_is_answered_or_refused_with_a_reason(self, data):
+        names = st.sampled_from([*ROW, "AGE", "other", ""])
+        rows = data.draw(st.lists(st.dictionaries(names, ANYTHING), max_size=4))
+        for mode in Mode:
+            try:
+                checked = check_rows(SCHEMA, rows, mode=mode)
+            except InvalidInput as refused:
+                if mode is Mode.LENIENT or not refused.fields:
+                    raise
+                continue
+            assert len(checked.rows) == len(checked.findings) == len(rows)
+            json.dumps(checked.rows, allow_nan=False)
+            assert list(to_frame(SCHEMA, checked.rows).columns) == list(ROW)
+            singly = [check_rows(SCHEMA, [row]).rows[0] for row in rows]
+            assert list(checked.rows) == singly
+
+
+ODD_TEXTS = ["9" * 5000, "1e999", "9999-12-31", "1677-01-01", "2024-02-30", "NaT", "-inf", "0x1", "1_0", "\ud800"]
+OF_FRAMES = [pd.NA, pd.NaT, np.int8(3), np.float32(0.1), np.datetime64("2024-01-01T00:00:00", "ns"), np.nan]
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=30),
+    st.sampled_from(ODD_TEXTS),
+    st.integers(min_value=10**4500, max_value=10**4501),
+    st.datetimes(),
+    st.dates(),
+    st.decimals(),
+    st.binary(max_size=3),
+    st.lists(st.integers(), max_size=2),
+    st.just({"a": 1}),
+    st.sampled_from(OF_FRAMES),
+)
