@@ -68,3 +68,41 @@ class KaggleToken(models.Model):
 
     def __str__(self) -> str:
         return f"Kaggle token of {self.user_id}"
+
+
+class ApiToken(models.Model):
+    """A personal token of the API: what it may do, until when, and a digest of it (``accounts.api_tokens``)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60)
+    # What its owner recognises it by: the beginning of the token.
+    prefix = models.CharField(max_length=16)
+    digest = models.CharField(max_length=64, unique=True)
+    # Words with a space between them.
+    scopes = models.CharField(max_length=40)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.user_id}"
+
+
+class IdempotencyKey(models.Model):
+    """What a POST with an ``Idempotency-Key`` makes (``accounts.idempotency``): ids and digests, never a body."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key_digest = models.CharField(max_length=64)
+    # Of method, address and what is known of the body before it is read; and of the body itself once it was.
+    request_digest = models.CharField(max_length=64)
+    body_digest = models.CharField(max_length=64, default="")
+    resource_id = models.CharField(max_length=24)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "key_digest"], name="idempotency_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_id} of {self.user_id}"

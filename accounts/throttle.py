@@ -67,6 +67,9 @@ KAGGLE_LOOK: Final = Limit(
 KAGGLE_IMPORT: Final = Limit(
     name="kaggle-import", per_place=300, per_account=30, message="You have imported very often in this hour."
 )
+API_TOKEN: Final = Limit(
+    name="api-token", per_place=300, per_account=30, message="You have made very many tokens in this hour."
+)
 
 
 def spend(request: HttpRequest, limit: Limit, *, account: str) -> None:

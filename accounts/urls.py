@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import kaggle_views, views
+from accounts import kaggle_views, token_views, views
 
 app_name = "accounts"
 urlpatterns = [
@@ -21,6 +21,8 @@ urlpatterns = [
     path("password-reset/complete", views.PasswordResetComplete.as_view(), name="password_reset_complete"),
     path("kaggle", kaggle_views.token, name="kaggle_token"),
     path("kaggle/remove", kaggle_views.remove, name="kaggle_remove"),
+    path("tokens", token_views.tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke", token_views.revoke, name="token_revoke"),
     path("mails", views.mails, name="mails"),
     path("delete", views.delete, name="delete"),
 ]

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import closing, kaggle_credentials, services, throttle
 from accounts.forms import ChangePasswordForm, DeleteAccountForm, SignInForm, SignUpForm
 from accounts.models import User
+from accounts.token_views import tokens_context
 from smartml.errors import SmartMLError
 from smartml.htmx import UserRequest
 from storage.ids import is_id
@@ -135,6 +136,7 @@ def account(request: UserRequest) -> HttpResponse:
     context = {
         "kaggle_token": kaggle_credentials.stored(user_id=request.user.id),
         "mail_configured": settings.MAIL_CONFIGURED,
+        **tokens_context(request),
     }
     return render(request, "accounts/account.html", context)
 

@@ -153,7 +153,7 @@ def test_models_are_cleaned_before_the_datasets_they_came_from(monkeypatch, stac
 
 def test_the_apps_have_registered_what_they_own():
     apps = [cleanup.__module__.split(".")[0] for cleanup in closing._cleanups]
-    assert apps == ["accounts", "datasets", "datasets", "models_app"]
+    assert apps == ["accounts", "accounts", "datasets", "datasets", "models_app"]
 
 
 def test_one_closing_with_a_bug_does_not_hold_up_the_others_either(stack, user, other_user, monkeypatch):
