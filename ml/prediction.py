@@ -22,6 +22,7 @@ from ml.value_checks import (
     did_you_mean,
     left_empty,
     nearest,
+    quick_number,
     short,
 )
 from smartml.errors import InvalidInput
@@ -146,20 +147,24 @@ def _refuse_what_is_no_row(rows: Sequence[Any]) -> None:
 
 
 def _judge_column(feature: Feature, rows: Sequence[Mapping[str, Any]], judged: _Judged) -> None:
-    known: dict[Any, tuple[Any, tuple[Oddity, ...]]] = {}
+    name = feature.name
+    known: dict[str, tuple[Any, tuple[Oddity, ...]]] = {}
+    quick = quick_number(feature)
     for row, made, oddities in zip(rows, judged.rows, judged.oddities, strict=True):
-        if feature.name not in row:
-            verdict = left_empty(feature, f'There is no value for "{short(feature.name)}".')
-        else:
-            value = row[feature.name]
-            # Only text: 1, 1.0 and True are the same key.
-            found = known.get(value) if type(value) is str else None
-            if found is None:
-                found = check_value(feature, value)
-                if type(value) is str and len(known) < _REMEMBERED:
-                    known[value] = found
+        if name not in row:
+            verdict = left_empty(feature, f'There is no value for "{short(name)}".')
+        elif type(value := row[name]) is not str:  # 1, 1.0 and True would be one key
+            verdict = check_value(feature, value)
+        elif quick is not None and (number := quick(value)) is not None:
+            made[name] = number
+            continue
+        elif (found := known.get(value)) is not None:
             verdict = found
-        made[feature.name] = verdict[0]
+        else:
+            verdict = check_value(feature, value)
+            if len(known) < _REMEMBERED:
+                known[value] = verdict
+        made[name] = verdict[0]
         oddities.extend(verdict[1])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -15,6 +16,8 @@ from ml.features import Feature
 TRUE_WORDS: Final = frozenset({"true", "yes", "y", "t", "1", "on"})
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "f", "0", "off"})
 _INT64: Final = 2**63
+_PLAIN_WHOLE: Final = re.compile("-?[0-9]{1,18}")
+_PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,20}(?:e[+-]?[0-9]{1,3})?")
 _LONG: Final = 40
 # Comparing words costs the product of their lengths, for each candidate.
 _LONGEST_COMPARED: Final = 100
@@ -63,6 +66,24 @@ def check_value(feature: Feature, value: Any) -> tuple[Any, tuple[Oddity, ...]]:
         return left_empty(feature, str(error), kind="wrong_type")
     oddities = _oddities(feature, made)
     return (round(made) if feature.is_whole else made), oddities
+
+
+def quick_number(feature: Feature) -> Callable[[str], float | int | None] | None:
+    """What ``check_value`` gives for a plain number that is as in training, several times quicker; None for any
+    other text. There is no such short cut for a feature without bounds."""
+    low, high = feature.minimum, feature.maximum
+    if feature.kind != "number" or not isinstance(low, int | float) or not isinstance(high, int | float):
+        return None
+    pattern, read = (_PLAIN_WHOLE, int) if feature.is_whole else (_PLAIN_NUMBER, float)
+    matches = pattern.fullmatch
+
+    def quick(text: str) -> float | int | None:
+        if matches(text) is None:
+            return None
+        number = read(text)
+        return number if low <= number <= high else None
+
+    return quick
 
 
 def left_empty(

@@ -14,6 +14,7 @@ from ml.column_types import COLUMN_TYPES
 from ml.prediction import Feature, Mode, check_row, check_rows, feature_schema, to_frame, used_features
 from ml.problem import ProblemType
 from ml.profiling import full_schema, read_frame
+from ml.value_checks import check_value
 from smartml.errors import InvalidInput
 from tests.unit.ml_samples import cancer, fit
 
@@ -363,6 +364,15 @@ class TestCheckRows:
 
     def test_what_a_file_has_for_missing_among_numbers_is_missing(self):
         assert check_rows((FARE,), [{"fare": "unknown"}]).findings == ((),)
+
+    @given(st.one_of(st.floats().map(str), st.integers(-50, 50).map(str), st.from_regex(r"[-+0-9.e_ ]{0,6}")))
+    @settings(max_examples=200, deadline=None)
+    def test_many_rows_are_read_as_each_alone(self, text):
+        for feature in (AGE, FARE):
+            checked = check_rows((feature,), [{feature.name: "30"}, {feature.name: text}, {feature.name: text}])
+            value, oddities = check_value(feature, text)
+            assert [row[feature.name] for row in checked.rows[1:]] == [value, value]
+            assert [each.field for each in checked.findings[2]] == [each.field for each in oddities]
 
     @given(st.data())
     @settings(max_examples=150, deadline=None)
