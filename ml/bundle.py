@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import json
 import logging
 import platform
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -37,7 +39,18 @@ LIBRARIES = {
     "xgboost": ("xgboost", "xgboost-cpu"),
     "torch": ("torch",),
 }
+# What ``zipfile`` raises for bytes that are no zip, or are damaged somewhere.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+    struct.error,
+)
 _CHUNK = 2**20
+_ODD_ENTRY = "The model's file has an entry that does not belong into a model."
 _MAX_METADATA_BYTES = 16 * 2**20
 
 
@@ -128,7 +141,7 @@ def unpack(
     The checksum is compared before the zip is opened, every entry is checked before the first is written.
     Raises IntegrityError; nothing is unpickled here (call ``check_versions`` before something is).
     """
-    if sha256_of(archive) != sha256.lower():
+    if not hmac.compare_digest(sha256_of(archive), sha256.lower()):
         raise IntegrityError("The model's file is not the one that was stored after training.")
     try:
         with zipfile.ZipFile(archive) as source:
@@ -137,7 +150,7 @@ def unpack(
             directory.mkdir(parents=True, exist_ok=True)
             for entry in entries:
                 _extract(source, entry, directory)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise IntegrityError("The model's file is damaged.") from error
     return read_metadata(directory)
 
@@ -149,6 +162,8 @@ def _check_entries(
     if len(entries) > max_entries or total > max_bytes or total > max(packed, 1) * max_ratio:
         raise IntegrityError("The model's file would unpack to more than a model can be.")
     names: set[str] = set()
+    files: set[str] = set()
+    folders: set[str] = set()
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         path = PurePosixPath(entry.filename)
@@ -156,14 +171,23 @@ def _check_entries(
             path.is_absolute()
             or ".." in path.parts
             or not path.parts
-            or any(character in entry.filename for character in "\\:\0")
+            or any(len(part.encode()) > 255 for part in path.parts)
+            # As it is in the zip: ``filename`` ends before a NUL.
+            or any(character in entry.orig_filename for character in "\\:\0")
             or kind not in (0, stat.S_IFREG, stat.S_IFDIR)
             or bool(entry.flag_bits & 0x1)  # encrypted
+            or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            or not 0 <= entry.header_offset < packed
             or str(path) in names
         )
         if unsafe:
-            raise IntegrityError("The model's file has an entry that does not belong into a model.")
+            raise IntegrityError(_ODD_ENTRY)
         names.add(str(path))
+        folders.update(str(parent) for parent in path.parents)
+        if not entry.is_dir():
+            files.add(str(path))
+    if files & folders:
+        raise IntegrityError(_ODD_ENTRY)
 
 
 def _extract(source: zipfile.ZipFile, entry: zipfile.ZipInfo, directory: Path) -> None:

@@ -32,6 +32,7 @@ from models_app import jobs_repository as jobs
 from models_app import report as reports
 from models_app import repository, setup
 from models_app.records import FittedModel, Job, JobStatus
+from models_app.signing import Sign
 from models_app.storing import LeaseLost, insist, store
 from models_app.training_limits import DISK_FULL, lacks_disk
 from smartml.errors import InvalidTarget, MetadataUnavailable, NotFound, TrainingFailed
@@ -49,23 +50,25 @@ PACKING, REPORTING, STORING = 0.9, 0.93, 0.95
 _FIT_SHARE = 0.4
 
 
-def run(*, job_id: str, owner: str, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Train, evaluate and store; returns once the job has succeeded. ``should_stop``: keep the best so far."""
+def run(*, job_id: str, owner: str, sign: Sign, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Train, evaluate and store; returns once the job has succeeded. ``should_stop``: keep the best so far.
+    ``sign``: the worker's signature for the SHA-256 of the zip."""
     job = jobs.get(job_id=job_id)
     if job is None or job.lease_owner != owner:
         raise LeaseLost
     with workspace("model") as scratch:
-        _Run(job, owner, scratch, should_stop).run()
+        _Run(job, owner, scratch, should_stop, sign).run()
 
 
 class _Run:
     """One attempt's way through the stages."""
 
-    def __init__(self, job: Job, owner: str, scratch: Path, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, job: Job, owner: str, scratch: Path, should_stop: Callable[[], bool], sign: Sign) -> None:
         self.job = job
         self.owner = owner
         self.scratch = scratch
         self.should_stop = should_stop
+        self.sign = sign
         self.fit_started: float | None = None
         self.leaderboard: tuple[FittedModel, ...] = ()
         self.left_out: tuple[LeftOut, ...] = ()
@@ -150,6 +153,7 @@ class _Run:
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,
             write_report=lambda version: write_report(version=version),
+            sign=self.sign,
         )
 
     def _check_model(self) -> None:

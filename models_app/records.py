@@ -160,6 +160,7 @@ class ModelVersion:
     regression it is an error and lower is better, see ``lower_is_better``). ``baseline`` is the same metric of
     the majority class or the training mean on the same holdout rows. Sizes in bytes. ``settings`` is what was
     asked for; a version stored before that was kept knows its target, preset and time limit alone (``asked``).
+    ``zip_hmac``: see ``models_app.signing``; None for a version from before there were signatures.
     """
 
     version: int
@@ -184,6 +185,7 @@ class ModelVersion:
     zip_sha256: str
     stored_size: int
     settings: JobSettings | None = None
+    zip_hmac: str | None = None
 
     @property
     def asked(self) -> JobSettings:

@@ -4,6 +4,7 @@ The top level of a document mirrors the facts of its current version. A model is
 from its first version until ``remove``.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -115,6 +116,27 @@ def rename(*, model_id: str, user_id: str, name: str) -> Model | None:
             return_document=ReturnDocument.AFTER,
         )
     )
+
+
+@translated()
+def set_facts(*, model: Model, version: ModelVersion, **facts: object) -> bool:
+    """Change facts of a stored version, if its zip is still the one that ``version`` speaks of."""
+    found = get_collection(Name.MODELS).update_one(
+        _key(model.id, model.user_id)
+        | {
+            "status": _READY,
+            "versions": {"$elemMatch": {"version": version.version, "zip_sha256": version.zip_sha256}},
+        },
+        {"$set": {f"versions.$.{name}": value for name, value in facts.items()}},
+    )
+    return found.matched_count == 1
+
+
+def every_ready() -> Iterator[Model]:
+    """All models of everybody, for the operator's commands, in the order they were made."""
+    with translated():
+        for document in get_collection(Name.MODELS).find({"status": _READY}, sort=[("_id", 1)]):
+            yield _to_record(document)
 
 
 @translated()
@@ -261,7 +283,7 @@ def _version_document(version: ModelVersion) -> Document:
         del document["settings"]
     else:
         document["settings"] = job_settings.to_document(version.settings)
-    return document
+    return {field: value for field, value in document.items() if value is not None}
 
 
 def _to_record(document: Document) -> Model:

@@ -22,6 +22,7 @@ from models_app import jobs_repository as jobs
 from models_app import repository
 from models_app.followups import HOLDOUT
 from models_app.records import Job, ModelVersion
+from models_app.signing import Sign
 from smartml.errors import Conflict, ServiceUnavailable
 from storage import patience
 from storage.blobs import Stored, get_blobs
@@ -56,9 +57,10 @@ def store(
     base_model: str,
     fit_seconds: float,
     write_report: Callable[[ModelVersion], bytes],
+    sign: Sign,
 ) -> None:
     """Blobs first, metadata last: metadata never names a blob that is not there. ``write_report``: a version as the
-    HTML file that is kept beside it.
+    HTML file that is kept beside it. ``sign``: the signature of this version for a SHA-256.
 
     :raises LeaseLost: and whatever is stored now is the other attempt's.
     """
@@ -74,6 +76,7 @@ def store(
     def upload() -> ModelVersion:
         stored, *others = _upload(job, archive, holdout, documents)
         version = _version(job, report, stored, base_model=base_model, fit_seconds=fit_seconds)
+        version = replace(version, zip_hmac=sign(stored.sha256))
         others.append(_upload_file(job, "report", "html", write_report(version)))
         return replace(version, stored_size=stored.size + sum(other.size for other in others))
 

@@ -34,6 +34,7 @@ from models_app import jobs_repository as jobs
 from models_app import turns_repository as turns
 from models_app.jobs_services import deadline_seconds
 from models_app.records import Job, JobError, JobStatus, Readings
+from models_app.signing import Signer, without_keys
 from models_app.training_limits import DISK_FULL
 from smartml.errors import ServiceUnavailable, SmartMLError
 from storage import patience
@@ -175,11 +176,12 @@ class _Attempt:
         log, outcome = scratch / "training.log", scratch / "outcome.json"
         lifeline, held = os.pipe()
         try:
-            child = self._start(scratch, mark, log, outcome, lifeline)
-            try:
-                ended = self._watch(child, outcome)
-            finally:
-                end_tree(child, mark=mark, grace_seconds=GRACE_SECONDS)
+            with Signer(model_id=self.job.model_id, version=self.job.version) as signer:
+                child = self._start(scratch, mark, log, outcome, lifeline, signer.fd)
+                try:
+                    ended = self._watch(child, outcome)
+                finally:
+                    end_tree(child, mark=mark, grace_seconds=GRACE_SECONDS)
         finally:
             os.close(lifeline)
             os.close(held)
@@ -188,20 +190,22 @@ class _Attempt:
         return ended
 
     def _start(
-        self, scratch: Path, mark: str, log: Path, outcome: Path, lifeline: int
+        self, scratch: Path, mark: str, log: Path, outcome: Path, lifeline: int, signer: int
     ) -> "subprocess.Popen[bytes]":
-        """The child reads end-of-file on ``lifeline`` when this process is gone, however it went."""
+        """The child reads end-of-file on ``lifeline`` when this process is gone, however it went, and has its model
+        signed at ``signer``: it loads pickles, so it does not get the key."""
         command = [sys.executable, "manage.py", "trainjob", self.job.id, self.owner]
         command += ["--lifeline", str(lifeline), "--outcome", str(outcome), "--stop", str(outcome.with_name(STOP))]
+        command += ["--signer", str(signer)]
         with log.open("wb") as output:
             return subprocess.Popen(
                 command,
                 cwd=settings.BASE_DIR,
-                env=os.environ | {MARK: mark, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
+                env=without_keys(os.environ) | {MARK: mark, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=(lifeline,),
+                pass_fds=(lifeline, signer),
                 start_new_session=True,
             )
 

@@ -29,6 +29,11 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. `make run` makes one for the local stack; elsewhere set it in the environment."
     )
+# Vouches for stored models (`models_app.signing`); empty: SECRET_KEY does. Older keys still count, none signs.
+MODEL_SIGNING_KEY = env.str("MODEL_SIGNING_KEY", default="")
+MODEL_SIGNING_KEY_FALLBACKS = [key for key in env.list("MODEL_SIGNING_KEY_FALLBACKS", default=[]) if key]
+# Refuse models from before there were signatures. Sign them first: `manage.py sign_models`.
+MODEL_SIGNATURES_REQUIRED = env.bool("MODEL_SIGNATURES_REQUIRED", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 

@@ -163,7 +163,7 @@ _VERSION: Final = _closed(
         "fit_seconds": _NUMBER,
         "stored_size": _COUNT,
     },
-    optional={"settings": _SETTINGS},
+    optional={"settings": _SETTINGS, "zip_hmac": _SHA256},
 )
 _MODEL: Final = _closed(
     {

@@ -10,7 +10,7 @@ from datasets.records import Dataset
 from ml.evaluation import Evaluation, ModelRow
 from ml.prediction import Feature
 from ml.problem import Preset, ProblemType
-from models_app import jobs_repository, repository
+from models_app import jobs_repository, repository, signing
 from models_app.records import Job, JobSettings, JobStatus, Model, ModelVersion
 from storage.blobs import get_blobs
 from storage.ids import new_id
@@ -137,6 +137,7 @@ def stored_model(
         azure_model_url=stored[0].url,
         zip_size=stored[0].size,
         zip_sha256=stored[0].sha256,
+        zip_hmac=signing.sign(model_id=job.model_id, version=job.version, sha256=stored[0].sha256),
         stored_size=sum(s.size for s in stored),
         settings=settings,
     )

@@ -137,6 +137,7 @@ def make_version(job: Job, **changes: Any) -> ModelVersion:
         "baseline": 110_000.0,
         "train_rows": 80,
         "holdout_rows": 20,
+        "zip_hmac": "cd" * 32,
         "preset": job.settings.preset,
         "time_limit": job.settings.time_limit,
         "fit_seconds": 12.25,

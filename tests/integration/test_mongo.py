@@ -156,6 +156,7 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
         ("jobs", (), "readings"),
         ("jobs", ("leaderboard", 0), "at_seconds"),
         ("models", ("versions", 0), "settings"),
+        ("models", ("versions", 0), "zip_hmac"),
         *(("activities", (), each) for each in ("dataset_id", "model_id", "version")),
     }
 

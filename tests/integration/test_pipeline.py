@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from datasets import services as datasets
 from ml.options import ClassWeights, HoldoutKind
-from models_app import jobs_repository, services
+from models_app import jobs_repository, services, signing
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from storage.blobs import get_blobs
@@ -63,6 +63,9 @@ def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, us
     version = model.current
     zipped = b"".join(services.stream_model(model=model, version=1))
     assert (len(zipped), hashlib.sha256(zipped).hexdigest()) == (version.zip_size, version.zip_sha256)
+    # Signed with the worker's key: the training's process had none.
+    assert version.zip_hmac is not None
+    signing.verify(model=model, version=version)
     stored = list(get_blobs().list_prefix(stack.models_container, f"{user.id}/{model.id}/"))
     assert version.stored_size == sum(blob.size for blob in stored)
     assert datasets.totals_of(user_id=user.id).models_bytes == version.stored_size

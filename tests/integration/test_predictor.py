@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ml import bundle
-from models_app import predictor
+from models_app import predictor, signing
 from models_app.predictor import Predictor
 from smartml.errors import BlobMissing, IntegrityError, ServiceUnavailable, VersionMismatch
 from storage.blobs import get_blobs
@@ -80,12 +80,18 @@ def model(stack, user, archive):
     return with_zip(user, archive)
 
 
-def with_zip(user, path: Path, *, sha256: str | None = None):
+def with_zip(user, path: Path, *, sha256: str | None = None, **changes: object):
     """A model whose stored zip is the file at ``path``."""
     model = stored_model(user.id, stored_dataset(user.id))
     get_blobs().delete_model_version(user_id=user.id, model_id=model.id, version=1)
     stored = get_blobs().upload_model(user_id=user.id, model_id=model.id, version=1, path=path)
-    version = replace(model.current, zip_sha256=sha256 or stored.sha256, zip_size=stored.size)
+    sha256 = sha256 or stored.sha256
+    facts = {
+        "zip_sha256": sha256,
+        "zip_size": stored.size,
+        "zip_hmac": signing.sign(model_id=model.id, version=1, sha256=sha256),
+    }
+    version = replace(model.current, **(facts | changes))
     return replace(model, versions=(version,))
 
 
@@ -157,6 +163,31 @@ def test_a_file_that_is_not_the_one_stored_is_never_opened(serving, user, stack,
     model = with_zip(user, archive, sha256="0" * 64)
     with pytest.raises(IntegrityError):
         ask(serving, model, DOG)
+
+
+def test_a_file_that_was_replaced_together_with_its_checksum_is_never_opened(serving, user, stack, archive):
+    """Whoever can write to MongoDB and to the blob store has no key."""
+    signed = with_zip(user, archive)
+    for changes in (
+        {"sha256": bundle.sha256_of(archive), "zip_hmac": "0" * 64},
+        # The true signature, of another model's same file.
+        {"zip_hmac": signed.current.zip_hmac},
+    ):
+        with pytest.raises(IntegrityError, match="signature") as refused:
+            ask(serving, with_zip(user, archive, **changes), DOG)
+        assert "Train it again" in refused.value.hint
+
+
+def test_a_version_from_before_signatures_is_opened_and_said_unless_that_is_not_allowed(
+    serving, user, stack, archive, settings, caplog
+):
+    model = with_zip(user, archive, zip_hmac=None)
+    settings.MODEL_SIGNATURES_REQUIRED = True
+    with pytest.raises(IntegrityError, match="before models were signed"):
+        ask(serving, model, DOG)
+    settings.MODEL_SIGNATURES_REQUIRED = False
+    assert ask(serving, model, DOG)[0].prediction == "dog"
+    assert f"{model.id} v1 has no signature" in caplog.text
 
 
 def test_a_file_that_is_gone_is_said(serving, model):

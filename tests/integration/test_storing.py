@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from models_app import jobs_repository, pipeline, repository, storing
+from models_app import jobs_repository, pipeline, repository, signing, storing
 from models_app.records import JobStatus
 from smartml.errors import Conflict, StorageUnavailable
 from storage.blobs import get_blobs
@@ -45,6 +45,7 @@ def store(job, tmp_path):
             base_model="LightGBM",
             fit_seconds=1.0,
             write_report=lambda version: b"<html>" + version.zip_sha256.encode(),
+            sign=lambda sha256: signing.sign(model_id=job.model_id, version=job.version, sha256=sha256),
         )
         assert jobs_repository.get(job_id=job.id).status is JobStatus.SUCCEEDED
 
@@ -117,7 +118,7 @@ def test_blob_storage_that_stays_away_is_the_reason_in_the_end(stack, job, store
 
 
 def test_a_stage_that_cannot_be_written_ends_nothing_but_a_lost_lease_does(stack, job, tmp_path, settings):
-    run = pipeline._Run(job, "owner", tmp_path, lambda: False)
+    run = pipeline._Run(job, "owner", tmp_path, lambda: False, str)
     address = settings.MONGODB_URI
     settings.MONGODB_URI, settings.MONGODB_TIMEOUT_SECONDS = "mongodb://127.0.0.1:1/", 0.2
     run._stage("Storing", 0.95)
@@ -131,7 +132,7 @@ def test_a_stage_that_cannot_be_written_ends_nothing_but_a_lost_lease_does(stack
 
 
 def test_a_move_whose_answer_was_lost_is_not_taken_for_a_lost_lease(job, tmp_path):
-    run = pipeline._Run(job, "owner", tmp_path, lambda: False)
+    run = pipeline._Run(job, "owner", tmp_path, lambda: False, str)
     run._advance(JobStatus.STORING, "Packing", 0.9)  # made already by the first try
     with pytest.raises(storing.LeaseLost):
-        pipeline._Run(job, "another", tmp_path, lambda: False)._advance(JobStatus.STORING, "Packing", 0.9)
+        pipeline._Run(job, "another", tmp_path, lambda: False, str)._advance(JobStatus.STORING, "Packing", 0.9)

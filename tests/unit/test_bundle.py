@@ -2,6 +2,8 @@
 
 import json
 import platform
+import random
+import shutil
 import stat
 import zipfile
 
@@ -109,9 +111,41 @@ def test_links_are_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_the_same_name_twice_is_refused(tmp_path):
+@pytest.mark.parametrize("second", ["a", "./a", "a/", "a/b"])
+def test_one_name_for_two_things_is_refused(tmp_path, second):
     with pytest.raises(IntegrityError, match="does not belong"):
-        unpack(craft(tmp_path / "evil.zip", ("a", "1"), ("a", "2")), tmp_path / "out")
+        unpack(craft(tmp_path / "evil.zip", ("a", "1"), (second, "")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_entries_that_pack_never_writes_are_refused(tmp_path):
+    odd = zipfile.ZipInfo("predictor/a")
+    odd.compress_type = zipfile.ZIP_LZMA
+    device = zipfile.ZipInfo("predictor/a")
+    device.external_attr = (stat.S_IFCHR | 0o666) << 16
+    for number, entry in enumerate((odd, device, "predictor/" + "a" * 256)):
+        with pytest.raises(IntegrityError, match="does not belong"):
+            unpack(craft(tmp_path / f"{number}.zip", (entry, "x")), tmp_path / "out")
+
+
+def test_a_zip_damaged_anywhere_fails_as_damaged_or_not_at_all(packed, tmp_path):
+    """With the checksum of the damaged file, so that only the zip itself is judged."""
+    numbers, good, seen = random.Random(4), packed.read_bytes(), set()
+    around = sorted(tmp_path.iterdir())
+    for _ in range(400):
+        data = bytearray(good)
+        for _ in range(numbers.randrange(1, 4)):
+            data[numbers.randrange(len(data))] = numbers.randrange(256)
+        packed.write_bytes(data)
+        try:
+            unpack(packed, tmp_path / "out")
+        except IntegrityError:
+            seen.add("refused")
+        else:
+            seen.add("unpacked")  # a date was hit, or a letter of a name
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        assert sorted(tmp_path.iterdir()) == around
+    assert seen == {"refused", "unpacked"}
 
 
 @pytest.mark.parametrize("bounds", [{"max_bytes": 500}, {"max_entries": 2}, {"max_ratio": 1}])

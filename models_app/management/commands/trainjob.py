@@ -28,19 +28,24 @@ class Command(BaseCommand):
         parser.add_argument("job_id")
         parser.add_argument("owner", help="the lease owner that the worker claimed the job with")
         parser.add_argument("--lifeline", type=int, required=True, help="a pipe that ends with the worker")
+        parser.add_argument(
+            "--signer", type=int, required=True, help="a socket at which the worker signs the model"
+        )
         parser.add_argument("--outcome", type=Path, required=True, help="where to write why the training failed")
         parser.add_argument("--stop", type=Path, required=True, help="a file that appears when the best is wanted")
 
-    def handle(self, *, job_id: str, owner: str, lifeline: int, outcome: Path, stop: Path, **options: Any) -> None:
+    def handle(
+        self, *, job_id: str, owner: str, lifeline: int, signer: int, outcome: Path, stop: Path, **options: Any
+    ) -> None:
         follow(lifeline)
         be_first_to_go()
         trace = (outcome.parent / TRACE).open("w", encoding="utf-8")
         # A fault in native code leaves Python's frames there, without values.
         faulthandler.enable(trace)
         try:
-            from models_app import pipeline
+            from models_app import pipeline, signing
 
-            pipeline.run(job_id=job_id, owner=owner, should_stop=stop.exists)
+            pipeline.run(job_id=job_id, owner=owner, sign=signing.asking(signer), should_stop=stop.exists)
             logging.shutdown()
             # Everything is stored and the workspace gone; unloading the learning libraries would take seconds.
             os._exit(0)
