@@ -188,16 +188,16 @@ def forget_dataset(*, dataset_id: str) -> None:
     repository.forget_dataset(dataset_id=dataset_id)
 
 
-def stop_for_model(*, user_id: str, model_id: str) -> None:
-    """The model is being deleted: cancel whatever waits or runs on any version of it."""
-    for activity in repository.of_model(model_id=model_id):
+def stop_for_model(*, user_id: str, model_id: str, version: int | None = None) -> None:
+    """The model, or one version of it, is being deleted: cancel whatever waits or runs on it."""
+    for activity in repository.of_model(model_id=model_id, version=version):
         if activity.user_id == user_id:
             request_cancel(user_id=user_id, activity_id=activity.id)
 
 
-def forget_model(*, model_id: str) -> None:
-    """The model is gone; a worker still on it finds its lease lost."""
-    repository.forget_model(model_id=model_id)
+def forget_model(*, model_id: str, version: int | None = None) -> None:
+    """The model, or one version of it, is gone; a worker still on it finds its lease lost."""
+    repository.forget_model(model_id=model_id, version=version)
 
 
 def stop_for_user(user_id: str) -> None:

@@ -107,9 +107,9 @@ def of_dataset(*, dataset_id: str) -> tuple[Activity, ...]:
 
 
 @translated()
-def of_model(*, model_id: str) -> tuple[Activity, ...]:
-    """All work on any version of a model that is not over."""
-    where: Document = {"model_id": object_id(model_id), "status": {"$in": _NOT_OVER}}
+def of_model(*, model_id: str, version: int | None = None) -> tuple[Activity, ...]:
+    """All work on one version of a model, or on any, that is not over."""
+    where = _about_model(model_id, version) | {"status": {"$in": _NOT_OVER}}
     return _find(where, sort=[("version", 1), ("kind", 1), ("created_at", 1), ("_id", 1)])
 
 
@@ -257,15 +257,20 @@ def forget_dataset(*, dataset_id: str) -> None:
 
 
 @translated()
-def forget_model(*, model_id: str) -> None:
-    """Drop all work on a model that is gone; a worker on it finds its lease lost."""
-    get_collection(Name.ACTIVITIES).delete_many({"model_id": object_id(model_id)})
+def forget_model(*, model_id: str, version: int | None = None) -> None:
+    """Drop all work on a model, or one version, that is gone; a worker on it finds its lease lost."""
+    get_collection(Name.ACTIVITIES).delete_many(_about_model(model_id, version))
 
 
 @translated()
 def forget_user(*, user_id: str) -> None:
     """Drop all work of a person whose account is closed."""
     get_collection(Name.ACTIVITIES).delete_many({"user_id": object_id(user_id)})
+
+
+def _about_model(model_id: str, version: int | None) -> Document:
+    where: Document = {"model_id": object_id(model_id)}
+    return where if version is None else where | {"version": version}
 
 
 def _held(activity_id: str, owner: str, expired_before: datetime | None = None) -> Document:

@@ -196,11 +196,11 @@ def read(*, model: Model, version: int, stem: str) -> dict[str, Any] | None:
     return document
 
 
-def stop_model(*, user_id: str, model_id: str) -> None:
-    """The model is being deleted: whatever waits or runs on it is cancelled."""
-    activities.stop_for_model(user_id=user_id, model_id=model_id)
+def stop_model(*, user_id: str, model_id: str, version: int | None = None) -> None:
+    """The model, or one version of it, is being deleted: whatever waits or runs on it is cancelled."""
+    activities.stop_for_model(user_id=user_id, model_id=model_id, version=version)
 
 
-def forget_model(*, model_id: str) -> None:
-    """The model is gone, and so is all work on it."""
-    activities.forget_model(model_id=model_id)
+def forget_model(*, model_id: str, version: int | None = None) -> None:
+    """The model, or one version of it, is gone, and so is all work on it."""
+    activities.forget_model(model_id=model_id, version=version)

@@ -235,5 +235,6 @@ def _job_context(job: Job) -> dict[str, object]:
     return {
         "job": present_job(job, now=timezone.now(), queue_position=position, memory_limit=memory_limit()),
         "has_dataset": datasets.has_dataset(user_id=job.user_id, dataset_id=job.dataset_id),
-        "has_model": not job.status.is_over or services.has_model(user_id=job.user_id, model_id=job.model_id),
+        "has_model": not job.status.is_over
+        or services.has_model(user_id=job.user_id, model_id=job.model_id, version=job.version),
     }

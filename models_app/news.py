@@ -61,7 +61,9 @@ def _send(job_id: str) -> bool:
 
 def _mail(job: Job) -> tuple[str, str]:
     done = job.status is JobStatus.SUCCEEDED
-    address = reverse("models:detail", args=[job.model_id]) if done else reverse("models:job", args=[job.id])
+    # A new version need not be the current one.
+    model_page = f"{reverse('models:detail', args=[job.model_id])}?version={job.version}"
+    address = model_page if done else reverse("models:job", args=[job.id])
     # A mail has no request to take the address of the site from.
     link = f"{settings.SITE_URL.rstrip('/')}{address}" if settings.SITE_URL else ""
     subject = f"{'Trained' if done else 'Not trained'}: {job.model_name}"

@@ -5,7 +5,8 @@ to ``failed`` or ``cancelled``, and back to ``queued`` once when its lease ran o
 place that knows the legal moves.
 
 A model: ``ready`` -> ``deleting`` -> gone. It appears when its first version is stored (one transaction with
-the job's ``succeeded`` and the person's totals); every later version is appended, never replaced.
+the job's ``succeeded`` and the person's totals); every later version is appended, never replaced. One of them is
+current. Any other one can go by itself: it is marked (``deleting_at``), and from then on no version any more.
 """
 
 from dataclasses import dataclass, field
@@ -186,6 +187,8 @@ class ModelVersion:
     stored_size: int
     settings: JobSettings | None = None
     zip_hmac: str | None = None
+    note: str = ""
+    deleting_at: datetime | None = None
 
     @property
     def asked(self) -> JobSettings:
@@ -200,7 +203,8 @@ class ModelStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A named model with its versions, oldest first. ``version`` is the current one."""
+    """A named model with its versions, oldest first. ``version`` is the current one, ``previous_version`` the one
+    before it. ``pinned``: it was made current by hand. ``leaving`` are versions that are being deleted."""
 
     id: str
     user_id: str
@@ -209,6 +213,12 @@ class Model:
     created_at: datetime
     version: int
     versions: tuple[ModelVersion, ...] = field(default=())
+    leaving: tuple[ModelVersion, ...] = ()
+    pinned: bool = False
+    previous_version: int | None = None
+    current_since: datetime | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def current(self) -> ModelVersion:
@@ -218,5 +228,15 @@ class Model:
         return next((v for v in self.versions if v.version == number), None)
 
     @property
+    def previous(self) -> ModelVersion | None:
+        """The version that was current before, to roll back to."""
+        found = None if self.previous_version is None else self.get_version(self.previous_version)
+        return None if found is self.current else found
+
+    @property
+    def newest(self) -> ModelVersion:
+        return self.versions[-1]
+
+    @property
     def stored_size(self) -> int:
-        return sum(v.stored_size for v in self.versions)
+        return sum(v.stored_size for v in (*self.versions, *self.leaving))

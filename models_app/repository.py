@@ -33,7 +33,7 @@ _READY = ModelStatus.READY.value
 _DELETING = ModelStatus.DELETING.value
 _SWEEP_LIMIT = 1000
 # Facts of the current version that stand at the top level as well.
-_MIRRORED = (
+MIRRORED = (
     "base_model",
     "accuracy",
     "azure_model_url",
@@ -50,7 +50,7 @@ _MIRRORED = (
 def next_version(*, model_id: str, user_id: str) -> int | None:
     """A version number that nobody else gets; None when there is no such ready model."""
     found = get_collection(Name.MODELS).find_one_and_update(
-        _key(model_id, user_id) | {"status": _READY},
+        key_of(model_id, user_id) | {"status": _READY},
         {"$inc": {"last_version": 1}},
         projection={"last_version": 1},
         return_document=ReturnDocument.AFTER,
@@ -60,7 +60,8 @@ def next_version(*, model_id: str, user_id: str) -> int | None:
 
 @translated()
 def store_version(*, job: Job, owner: str, name: str, version: ModelVersion) -> Model:
-    """End a job with its model, in one transaction: job succeeded, version stored and current, totals raised.
+    """End a job with its model, in one transaction: job succeeded, version stored (and current, unless another was
+    chosen by hand or it predicts something else), totals raised.
 
     Once more by the same owner for the same job returns the model and stores nothing: after a lost connection
     (``MetadataUnavailable``) the outcome is unknown, and asking again is how to learn it.
@@ -84,13 +85,13 @@ def store_version(*, job: Job, owner: str, name: str, version: ModelVersion) -> 
         )
         return stored
 
-    return _to_record(run_in_transaction(commit))
+    return to_record(run_in_transaction(commit))
 
 
 @translated()
 def get(*, model_id: str, user_id: str) -> Model | None:
     """A person's model in any state."""
-    return _maybe(get_collection(Name.MODELS).find_one(_key(model_id, user_id)))
+    return _maybe(get_collection(Name.MODELS).find_one(key_of(model_id, user_id)))
 
 
 @translated()
@@ -102,7 +103,7 @@ def list_page(*, user_id: str, search: str = "", cursor: str | None = None, limi
         order="-created_at",
         cursor=cursor,
         limit=limit,
-        to_record=_to_record,
+        to_record=to_record,
     )
 
 
@@ -111,7 +112,7 @@ def rename(*, model_id: str, user_id: str, name: str) -> Model | None:
     """Give a ready model another name."""
     return _maybe(
         get_collection(Name.MODELS).find_one_and_update(
-            _key(model_id, user_id) | {"status": _READY},
+            key_of(model_id, user_id) | {"status": _READY},
             {"$set": {"name": checked_name(name)}},
             return_document=ReturnDocument.AFTER,
         )
@@ -122,7 +123,7 @@ def rename(*, model_id: str, user_id: str, name: str) -> Model | None:
 def set_facts(*, model: Model, version: ModelVersion, **facts: object) -> bool:
     """Change facts of a stored version, if its zip is still the one that ``version`` speaks of."""
     found = get_collection(Name.MODELS).update_one(
-        _key(model.id, model.user_id)
+        key_of(model.id, model.user_id)
         | {
             "status": _READY,
             "versions": {"$elemMatch": {"version": version.version, "zip_sha256": version.zip_sha256}},
@@ -136,7 +137,7 @@ def every_ready() -> Iterator[Model]:
     """All models of everybody, for the operator's commands, in the order they were made."""
     with translated():
         for document in get_collection(Name.MODELS).find({"status": _READY}, sort=[("_id", 1)]):
-            yield _to_record(document)
+            yield to_record(document)
 
 
 @translated()
@@ -144,7 +145,7 @@ def mark_deleting(*, model_id: str, user_id: str) -> Model | None:
     """Begin to delete a model, or go on with it; None when it is gone. No version can be added from here on."""
     return _maybe(
         get_collection(Name.MODELS).find_one_and_update(
-            _key(model_id, user_id),
+            key_of(model_id, user_id),
             {"$set": {"status": _DELETING, "touched_at": datetime.now(UTC)}},
             return_document=ReturnDocument.AFTER,
         )
@@ -157,7 +158,7 @@ def remove(*, model_id: str, user_id: str) -> bool:
 
     :returns: whether there was something to remove; a second call changes nothing.
     """
-    key = _key(model_id, user_id)
+    key = key_of(model_id, user_id)
 
     def commit(session: ClientSession) -> bool:
         gone = get_collection(Name.MODELS).find_one_and_delete(key, session=session)
@@ -178,7 +179,7 @@ def unfinished(*, untouched_since: datetime) -> tuple[Model, ...]:
         sort=[("touched_at", 1)],
         limit=_SWEEP_LIMIT,
     )
-    return tuple(_to_record(document) for document in found)
+    return tuple(to_record(document) for document in found)
 
 
 @translated()
@@ -228,45 +229,57 @@ def _stored_before(job: Job, owner: str, session: ClientSession) -> Document:
 def _append(job: Job, facts: Document, session: ClientSession) -> Document | None:
     """The model with this version added; None when there is no model with this id."""
     models = get_collection(Name.MODELS)
-    added = models.find_one_and_update(
-        _key(job.model_id, job.user_id) | {"status": _READY, "versions.version": {"$ne": facts["version"]}},
-        {
-            # In order of number, also when a later one was finished first.
-            "$push": {"versions": {"$each": [facts], "$sort": {"version": 1}}},
-            "$set": {field: facts[field] for field in _MIRRORED},
-            "$max": {"last_version": facts["version"]},
-        },
-        return_document=ReturnDocument.AFTER,
-        session=session,
-    )
+    where = key_of(job.model_id, job.user_id) | {"status": _READY, "versions.version": {"$ne": facts["version"]}}
+    found = models.find_one(where, session=session)
+    changes: Document = {
+        # In order of number, also when a later one was finished first.
+        "$push": {"versions": {"$each": [facts], "$sort": {"version": 1}}},
+        "$max": {"last_version": facts["version"]},
+    }
+    if found is not None and _takes_over(found, facts):
+        changes["$set"] = {
+            **{field: facts[field] for field in MIRRORED},
+            "previous_version": found["version"],
+            "current_since": facts["created_at"],
+        }
+    added = models.find_one_and_update(where, changes, return_document=ReturnDocument.AFTER, session=session)
     if added is None and models.find_one({"_id": object_id(job.model_id)}, {"_id": 1}, session=session):
         raise Conflict("This model is being deleted, or already has this version.")
     return added
+
+
+def _takes_over(model: Document, facts: Document) -> bool:
+    """Whether a new version becomes the current one by itself: nobody has chosen the current one by hand, and it
+    answers the same question."""
+    current = next(version for version in model["versions"] if version["version"] == model["version"])
+    same = all(current[field] == facts[field] for field in ("target", "problem_type"))
+    return same and not model.get("pinned", False)
 
 
 def _insert_first(job: Job, name: str, facts: Document, session: ClientSession) -> Document:
     if facts["version"] != 1:
         raise Conflict("The model that this training was for has been deleted.")
     document: Document = {
-        **_key(job.model_id, job.user_id),
+        **key_of(job.model_id, job.user_id),
         "name": name,
         "status": _READY,
         "created_at": facts["created_at"],
         "touched_at": facts["created_at"],
         "last_version": 1,
-        **{field: facts[field] for field in _MIRRORED},
+        **{field: facts[field] for field in MIRRORED},
         "versions": [facts],
     }
     get_collection(Name.MODELS).insert_one(document, session=session)
     return document
 
 
-def _key(model_id: str, user_id: str) -> Document:
+def key_of(model_id: str, user_id: str) -> Document:
+    """The filter for one model of one person."""
     return {"_id": object_id(model_id), "user_id": object_id(user_id)}
 
 
 def _maybe(document: Document | None) -> Model | None:
-    return None if document is None else _to_record(document)
+    return None if document is None else to_record(document)
 
 
 def _version_document(version: ModelVersion) -> Document:
@@ -279,21 +292,27 @@ def _version_document(version: ModelVersion) -> Document:
         "baseline": float(version.baseline),
         "fit_seconds": float(version.fit_seconds),
     }
-    if version.settings is None:
-        del document["settings"]
-    else:
+    # Absent, not empty: what is not said, or not yet.
+    for field in ("settings", "note", "deleting_at"):
+        if not document[field]:
+            del document[field]
+    if version.settings is not None:
         document["settings"] = job_settings.to_document(version.settings)
     return {field: value for field, value in document.items() if value is not None}
 
 
-def _to_record(document: Document) -> Model:
+def to_record(document: Document) -> Model:
+    """A stored model as a record."""
+    versions = tuple(map(_to_version, document["versions"]))
     return Model(
         **known_fields(Model, document)
         | {
             "id": str(document["_id"]),
             "user_id": str(document["user_id"]),
             "status": ModelStatus(document["status"]),
-            "versions": tuple(_to_version(version) for version in document["versions"]),
+            "versions": tuple(version for version in versions if version.deleting_at is None),
+            "leaving": tuple(version for version in versions if version.deleting_at is not None),
+            "tags": tuple(document.get("tags", ())),
         }
     )
 

@@ -47,9 +47,11 @@ __all__ = [
     "delete_model",
     "find_for_deletion",
     "finish_deletion",
+    "forget_cached",
     "forget_jobs_of_user",
     "get_job",
     "get_model",
+    "get_version",
     "has_model",
     "list_jobs",
     "list_models",
@@ -111,10 +113,10 @@ def get_model(*, user_id: str, model_id: str) -> Model:
     return model
 
 
-def has_model(*, user_id: str, model_id: str) -> bool:
-    """Whether this person still has this model, ready for use."""
+def has_model(*, user_id: str, model_id: str, version: int) -> bool:
+    """Whether this person still has this version of this model, ready for use."""
     model = repository.get(model_id=model_id, user_id=user_id)
-    return model is not None and model.status is ModelStatus.READY
+    return model is not None and model.status is ModelStatus.READY and model.get_version(version) is not None
 
 
 def find_for_deletion(*, user_id: str, model_id: str) -> Model:
@@ -221,7 +223,7 @@ def _from_blob(
 
     Only what ``cut`` leaves of it is kept, as ``part``.
     """
-    facts = _version(model, version)
+    facts = get_version(model, version)
     key = _key(model, facts, part or stem)
     document = cache.get(key)
     if document is None:
@@ -230,7 +232,7 @@ def _from_blob(
         document = json.loads(b"".join(blobs.iter_chunks(blobs.models_container, name)))
         document = document if cut is None else cut(document)
         cache.set(key, document, _CACHE_SECONDS)
-        if cache.get(_gone_key(model)):
+        if cache.get_many([_gone_key(model), _gone_key(model, version)]):
             cache.delete(key)
     return build(document)
 
@@ -239,28 +241,37 @@ def _key(model: Model, version: ModelVersion, stem: str) -> str:
     return f"model-{stem}:{model.id}:{version.version}:{version.zip_sha256}"
 
 
-def _gone_key(model: Model) -> str:
-    return f"model-gone:{model.id}"
+def _gone_key(model: Model, version: int | None = None) -> str:
+    return f"model-gone:{model.id}" if version is None else f"model-gone:{model.id}:{version}"
 
 
 def _forget_blobs(model: Model) -> None:
     """Drop what the cache has of a model, also what a request in flight is about to add."""
     cache.set(_gone_key(model), 1, _GONE_SECONDS)
-    cache.delete_many(
-        [_key(model, version, stem) for version in model.versions for stem in (EVALUATION, SCHEMA, FIGURES, REACH)]
-    )
+    for version in (*model.versions, *model.leaving):
+        cache.delete_many(_keys(model, version))
+
+
+def forget_cached(model: Model, version: ModelVersion) -> None:
+    """The same for one version that is going."""
+    cache.set(_gone_key(model, version.version), 1, _GONE_SECONDS)
+    cache.delete_many(_keys(model, version))
+
+
+def _keys(model: Model, version: ModelVersion) -> list[str]:
+    return [_key(model, version, stem) for stem in (EVALUATION, SCHEMA, FIGURES, REACH)]
 
 
 def stream_model(*, model: Model, version: int) -> Iterator[bytes]:
     """The zip of one version in chunks. A missing blob is said before the first chunk, not in the middle."""
-    _version(model, version)
+    get_version(model, version)
     blobs = get_blobs()
     return blobs.iter_chunks(blobs.models_container, blobs.model_blob(model.user_id, model.id, version))
 
 
 def stream_report(*, model: Model, version: int) -> Iterator[bytes]:
     """The report of one version in chunks; NotFound for one from before there were reports."""
-    _version(model, version)
+    get_version(model, version)
     blobs = get_blobs()
     name = blobs.model_file(model.user_id, model.id, version, REPORT, "html")
     try:
@@ -299,7 +310,7 @@ def _answers(
     if not rows:
         return ()
     reach = model_reach(model=model, version=version)
-    made = predictor.predict(model=model, version=_version(model, version), rows=rows)
+    made = predictor.predict(model=model, version=get_version(model, version), rows=rows)
     return tuple(_answer(each, said, reach) for each, said in zip(made, findings, strict=True))
 
 
@@ -345,7 +356,8 @@ def forget_jobs_of_user(user_id: str) -> None:
     jobs_repository.forget_user(user_id=user_id)
 
 
-def _version(model: Model, number: int) -> ModelVersion:
+def get_version(model: Model, number: int) -> ModelVersion:
+    """One version of a model; NotFound when it is absent or being deleted."""
     version = model.get_version(number)
     if version is None:
         raise NotFound(

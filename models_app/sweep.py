@@ -12,7 +12,7 @@ from accounts.closing import sweep_closing, sweep_tombstones
 from datasets import activities
 from datasets.services import sweep_datasets
 from models_app import jobs_repository as jobs
-from models_app import news, queue, repository
+from models_app import news, queue, repository, versions_repository
 from models_app.records import Job, JobError, JobStatus
 from storage import sweeping
 from storage.blobs import get_blobs
@@ -106,6 +106,17 @@ def sweep_deleted_models() -> int:
     )
 
 
+def sweep_deleted_versions() -> int:
+    """Deletions of single versions that were interrupted."""
+    from models_app.versions import finish_deletion
+
+    return sweeping.each(
+        versions_repository.unfinished(untouched_since=timezone.now() - DELETING_AFTER),
+        lambda each: finish_deletion(*each),
+        what="deleting a version",
+    )
+
+
 def _workspaces() -> int:
     return len(sweep_workspaces())
 
@@ -120,6 +131,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "job_blobs": sweep_job_blobs,
     "activities": activities.sweep,
     "deleted_models": sweep_deleted_models,
+    "deleted_versions": sweep_deleted_versions,
     "mails": news.send_mails,
     "datasets": sweep_datasets,
     "accounts": _accounts,

@@ -10,6 +10,7 @@ from models_app import (
     plan_views,
     report_views,
     threshold_views,
+    version_views,
     views,
 )
 
@@ -34,6 +35,9 @@ urlpatterns = [
     path("models/<oid:model_id>", views.model_detail, name="detail"),
     path("models/<oid:model_id>/rename", views.model_rename, name="rename"),
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),
+    path("models/<oid:model_id>/follow", version_views.follow, name="follow"),
+    path(f"{_VERSION}/promote", version_views.promote, name="promote"),
+    path(f"{_VERSION}/delete", version_views.version_delete, name="version_delete"),
     path(f"{_VERSION}/figures", figure_views.figures, name="figures"),
     path(f"{_VERSION}/figures/<slug:key>.csv", figure_views.figure_data, name="figure_data"),
     path(f"{_VERSION}/thresholds", threshold_views.thresholds, name="thresholds"),

@@ -20,6 +20,9 @@ MAX_STAGE: Final = 200
 MAX_SOURCE_REF: Final = 1000
 MAX_SENTENCE: Final = 2000
 MAX_LEADERBOARD: Final = 200
+MAX_TAG: Final = 24
+MAX_TAGS: Final = 10
+MAX_NOTE: Final = 2000
 
 # How names are sorted: "apple", "Banana", "cherry". An index serves only queries of its own collation.
 NAME_ORDER: Final = Collation(locale="en", strength=2)
@@ -163,7 +166,8 @@ _VERSION: Final = _closed(
         "fit_seconds": _NUMBER,
         "stored_size": _COUNT,
     },
-    optional={"settings": _SETTINGS, "zip_hmac": _SHA256},
+    # `deleting_at`: the version is being deleted, and is none any more for anybody but the sweep.
+    optional={"settings": _SETTINGS, "zip_hmac": _SHA256, "note": _text(MAX_NOTE), "deleting_at": _DATE},
 )
 _MODEL: Final = _closed(
     {
@@ -176,7 +180,15 @@ _MODEL: Final = _closed(
         "last_version": _POSITIVE,
         **_MIRRORED,
         "versions": {"bsonType": "array", "minItems": 1, "items": _VERSION},
-    }
+    },
+    optional={
+        # The current version was chosen by hand, so a further training does not replace it.
+        "pinned": _FLAG,
+        "previous_version": _POSITIVE,
+        "current_since": _DATE,
+        "tags": {"bsonType": "array", "maxItems": MAX_TAGS, "items": _text(MAX_TAG, minimum=1)},
+        "note": _text(MAX_NOTE),
+    },
 )
 
 _ERROR: Final[Schema] = {
@@ -317,6 +329,11 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     Name.MODELS: (
         _index("by_created_at", "user_id", "created_at", "_id"),
         _index("unfinished", "status", "touched_at", partialFilterExpression={"status": "deleting"}),
+        _index(
+            "unfinished_versions",
+            "versions.deleting_at",
+            partialFilterExpression={"versions.deleting_at": {"$exists": True}},
+        ),
     ),
     Name.JOBS: (
         _index("by_created_at", "user_id", "created_at", "_id"),

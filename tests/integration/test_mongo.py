@@ -157,6 +157,8 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
         ("jobs", ("leaderboard", 0), "at_seconds"),
         ("models", ("versions", 0), "settings"),
         ("models", ("versions", 0), "zip_hmac"),
+        *(("models", ("versions", 0), each) for each in ("note", "deleting_at")),
+        *(("models", (), each) for each in ("pinned", "previous_version", "current_since", "tags", "note")),
         *(("activities", (), each) for each in ("dataset_id", "model_id", "version")),
     }
 

@@ -21,6 +21,7 @@ from models_app import news_repository as news
 from models_app import plans_repository
 from models_app import repository as models
 from models_app import turns_repository as turns
+from models_app import versions_repository as versions
 from models_app.records import JobError, JobStatus
 from storage import mongo, mongo_users
 from storage.ids import new_id
@@ -143,6 +144,12 @@ def use_everything() -> None:
     models.get(**of_model)
     models.rename(**of_model, name="x")
     models.next_version(**of_model)
+    stored_model(**of_model, version=2)
+    versions.promote(**of_model, version=1, instead_of=2)
+    versions.set_pinned(**of_model, pinned=False)
+    versions.mark_deleting(**of_model, version=2)
+    versions.unfinished(untouched_since=now() + timedelta(hours=1))
+    versions.remove(**of_model, version=2)
     models.mark_deleting(**of_model)
     models.unfinished(untouched_since=now() + timedelta(hours=1))
     models.ids_of_user(user_id=user_id)

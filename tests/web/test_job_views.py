@@ -402,5 +402,5 @@ def test_a_training_whose_model_has_been_deleted_says_so(owner, dataset, user):
     assert link in owner.get(page).content.decode()
     services.delete_model(user_id=user.id, model_id=model.id)
     text = owner.get(page).content.decode()
-    assert "The model of this training has been deleted." in text
+    assert "The model of this training, or this version of it, has been deleted." in text
     assert link not in text
