@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
 from django.template.defaultfilters import date
@@ -19,6 +20,7 @@ from accounts.clients import client_network
 from smartml.errors import TooManyRequests
 
 WINDOW_SECONDS: Final = 3600
+_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,10 @@ KAGGLE_IMPORT: Final = Limit(
 API_TOKEN: Final = Limit(
     name="api-token", per_place=300, per_account=30, message="You have made very many tokens in this hour."
 )
+# With a random secret nobody gets anywhere; but each wrong one costs a look into the database.
+WRONG_TOKEN: Final = Limit(
+    name="wrong-token", per_place=1200, per_account=1200, message="There were too many requests with a wrong token."
+)
 
 
 def spend(request: HttpRequest, limit: Limit, *, account: str) -> None:
@@ -93,11 +99,32 @@ def spend(request: HttpRequest, limit: Limit, *, account: str) -> None:
         raise TooManyRequests(limit.message, hint=f"Try again after {again} UTC.", retry_seconds=left)
 
 
+def spend_request(*, token_id: int) -> None:
+    """Count one request of a program with this token of the API.
+
+    :raises TooManyRequests: it has used up those of this minute.
+    """
+    now = time.time()
+    window = int(now // _MINUTE)
+    most: int = settings.API_REQUESTS_PER_MINUTE
+    if _increase(f"api:{token_id}:{window}", _MINUTE) > most:
+        left = int((window + 1) * _MINUTE - now) + 1
+        raise TooManyRequests(
+            f"This token may send {most:,} requests a minute.",
+            hint=f"Wait {left} seconds, and send many rows in one request rather than many requests.",
+            retry_seconds=left,
+        )
+
+
 def _count(limit: Limit, kind: str, who: str, window: int) -> int:
     # Hashed: an address is personal, and may hold what a cache takes for no key.
-    key = f"{limit.name}:{kind}:{window}:{hashlib.sha256(who.encode()).hexdigest()}"
+    hashed = hashlib.sha256(who.encode()).hexdigest()
+    return _increase(f"{limit.name}:{kind}:{window}:{hashed}", WINDOW_SECONDS)
+
+
+def _increase(key: str, seconds: int) -> int:
     cache = caches["limits"]
-    cache.add(key, 0, WINDOW_SECONDS)
+    cache.add(key, 0, seconds)
     try:
         return int(cache.incr(key))
     except ValueError:  # it has run out between the two

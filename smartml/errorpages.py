@@ -26,6 +26,7 @@ _TITLES = {
     409: "Not possible right now",
     410: "No longer there",
     413: "Too large",
+    415: "Not in this format",
     422: "That cannot be used",
     429: "Too many attempts",
     500: "Something went wrong",
@@ -51,9 +52,14 @@ class MethodNotAllowed(SmartMLError):
     default_hint = "Use the buttons and links of the page."
 
 
+def is_api(request: HttpRequest) -> bool:
+    """Whether this is an address of the API, which answers programs."""
+    return request.path_info.startswith("/api/v")
+
+
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the client prefers JSON: by its Accept header."""
-    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+    """Whether the client is a program, or prefers JSON: by its Accept header."""
+    return is_api(request) or request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def render_error(request: HttpRequest, error: SmartMLError) -> HttpResponse:
@@ -73,6 +79,8 @@ def render_error(request: HttpRequest, error: SmartMLError) -> HttpResponse:
     else:
         response = HttpResponse(_page(request, error, context), status=error.status)
     response["Cache-Control"] = "no-store"
+    if error.status == 401 and is_api(request):
+        response["WWW-Authenticate"] = "Bearer"
     if error.status == 503:
         response["Retry-After"] = str(RETRY_SECONDS)
     elif isinstance(error, TooManyRequests) and error.retry_seconds is not None:

@@ -12,7 +12,7 @@ from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from smartml import requestid
-from smartml.errorpages import MethodNotAllowed, SignInRequired, render_error, wants_json
+from smartml.errorpages import MethodNotAllowed, SignInRequired, is_api, render_error, wants_json
 from smartml.errors import ServiceUnavailable, SmartMLError
 from smartml.htmx import page_url, wants_fragment
 
@@ -40,7 +40,7 @@ class PrivateAnswersMiddleware:
     """What a signed-in person is answered stays in no cache, not even the browser's own: Back after signing out
     shows nothing. A view that has said otherwise knows why.
 
-    The cookie is asked, not the person: that would be a query for every answer.
+    The cookie is asked, not the person: that would be a query for every answer. So with what a program is answered.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -48,7 +48,8 @@ class PrivateAnswersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and not response.has_header("Cache-Control"):
+        personal = settings.SESSION_COOKIE_NAME in request.COOKIES or is_api(request)
+        if personal and not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_store=True)
         return response
 
@@ -83,8 +84,10 @@ class ErrorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code == 405 and not response.content:
-            page = render_error(request, MethodNotAllowed(f"This address does not accept {request.method}."))
+        if response.status_code == 405 and (is_api(request) or not response.content):
+            hint = f"It accepts {response['Allow']}." if is_api(request) else None
+            message = f"This address does not accept {request.method}."
+            page = render_error(request, MethodNotAllowed(message, hint=hint))
             page["Allow"] = response["Allow"]
             return page
         return response

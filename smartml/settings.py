@@ -240,6 +240,10 @@ JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=45)
 STRAY_BLOB_HOURS = env.int("STRAY_BLOB_HOURS", default=24)
 # Uploads that nobody has imported or abandoned are deleted after this time.
 STAGED_UPLOAD_HOURS = env.int("STAGED_UPLOAD_HOURS", default=24)
+# Of one token of the API.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
+API_ROWS_PER_PREDICTION = env.int("API_ROWS_PER_PREDICTION", default=5_000)
+# Also the largest JSON body of the API.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * MIB
 # `datasets.views.upload` alone takes a file, with a handler of its own.
 FILE_UPLOAD_HANDLERS = ["smartml.uploads.RefuseFiles"]

@@ -3,6 +3,7 @@
 from django.urls import include, path, register_converter
 
 from smartml import views
+from smartml.api import api
 from storage.ids import ObjectIdConverter
 
 register_converter(ObjectIdConverter, "oid")
@@ -13,6 +14,7 @@ urlpatterns = [
     path("status/storage", views.storage_banner, name="storage_banner"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("api/v1/", api.urls),
     path("accounts/", include("accounts.urls")),
     path("datasets/", include("datasets.urls")),
     path("", include("models_app.urls")),

@@ -7,6 +7,7 @@ must be named in ``PUBLIC``.
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
 from storage.ids import new_id
@@ -25,6 +26,8 @@ PUBLIC = {
     "accounts:password_reset_done",
     "accounts:password_reset_confirm",
     "accounts:password_reset_complete",
+    "api-v1:openapi-json",
+    "api-v1:api-root",  # nothing is there
 }
 # What stands for each kind of placeholder.
 SAMPLES = {"ObjectIdConverter": new_id(), "IntConverter": 1, "StringConverter": "x", "SlugConverter": "x"}
@@ -43,7 +46,9 @@ def patterns(resolver: URLResolver, namespace: str = "", above: Converters | Non
 
 
 ALL = dict(patterns(get_resolver()))
-CLOSED = sorted(set(ALL) - PUBLIC)
+# What programs use, with a token: `test_api.py` looks at the rest of it.
+API = sorted(name for name in set(ALL) - PUBLIC if name.startswith("api-"))
+CLOSED = sorted(set(ALL) - PUBLIC - set(API))
 
 
 def address(name: str, **values: object) -> str:
@@ -94,7 +99,32 @@ def test_an_id_that_belongs_to_nobody_is_not_found(stack, user, client_for, name
     assert {answer.status_code for answer in answers} <= {404, 405}, name
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", API)
+def test_a_program_without_a_token_is_told_so_whoever_its_browser_is(user, client_for, name):
+    for client in (Client(), client_for(user)):
+        answers = [getattr(client, method)(address(name)) for method in ("get", "post", "delete")]
+        assert {answer.status_code for answer in answers} <= {401, 405}, name
+        assert 401 in [answer.status_code for answer in answers], name
+        assert all(set(answer.json()["error"]) == {"code", "message", "hint", "fields"} for answer in answers)
+
+
+@pytest.mark.parametrize("name", [name for name in API if id_arguments(name)])
+def test_a_malformed_id_is_not_found_by_a_program_either(db, client, name):
+    for bad in MALFORMED_IDS:
+        answer = client.get(address(name).replace(SAMPLES["ObjectIdConverter"], bad, 1))
+        assert answer.status_code == 404, name
+        assert answer.json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("name", API)
+def test_a_program_is_told_which_methods_there_are(db, client, name):
+    for method in ("put", "patch"):
+        answer = getattr(client, method)(address(name))
+        assert answer.status_code == 405, f"{method} {name}"
+        assert answer["Allow"] in answer.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize("name", sorted({*CLOSED, *PUBLIC} - {"api-v1:api-root", "api-v1:openapi-json"}))
 def test_a_method_that_makes_no_sense_is_refused(db, staff, client_for, name):
     client = client_for(staff)
     for method in ("put", "delete", "patch"):
