@@ -17,6 +17,8 @@ class ActivityKind(StrEnum):
     RELATION = "relation"
     INDEX = "index"
     EXPLAIN = "explain"
+    AUTOPSY = "autopsy"
+    LABELS = "labels"
 
 
 class ActivityStatus(StrEnum):

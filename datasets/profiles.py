@@ -133,6 +133,14 @@ def relation_state(*, dataset: Dataset, types: Types | None = None, begin: bool 
     return RelationState(target=target, activity=activity)
 
 
+def relation_to(*, dataset: Dataset, target: str, types: Types) -> TargetRelation | None:
+    """Each column against this target as these types read it, if somebody has looked; starts nothing."""
+    stored = _read(dataset, relation_name(target))
+    if stored is None or _types_in(stored) != types or stored["relation"]["target"] != target:
+        return None
+    return TargetRelation.from_dict(stored["relation"])
+
+
 def choose_type(*, dataset: Dataset, column: str, type: ColumnType | None) -> None:
     """Store the type of a column of the table, and have everything that depends on it made anew."""
     overrides.set_type(dataset=dataset, column=column, type=type)

@@ -71,13 +71,14 @@ class HoldoutReport:
 class Split:
     """Two parts of the rows. ``ignored`` are columns in them that no model may look at: the fit needs the time or
     group to choose models as fairly as they are checked (``structure``, for AutoGluon). ``places`` says of each row
-    held out which row of the table it was, from 0."""
+    held out, ``train_places`` of each other one, which row of the table it was, from 0."""
 
     train: DataFrame
     holdout: DataFrame
     report: HoldoutReport
     dropped_rows: int
     places: Any
+    train_places: Any
     ignored: tuple[str, ...] = ()
     structure: dict[str, str] = field(default_factory=dict)
 
@@ -116,6 +117,7 @@ def split(
             report=report,
             dropped_rows=len(frame) - len(rows),
             places=places[mask],
+            train_places=places[~mask],
         )
     if plan.column is None or plan.column not in frame or plan.column == target:
         raise TrainingFailed("The column that decides on the holdout is not in this table.", hint="Choose another.")
@@ -152,6 +154,7 @@ def split(
         report=report,
         dropped_rows=dropped,
         places=places[mask],
+        train_places=places[~mask],
         ignored=() if is_feature else (plan.column,),
         structure=structure,
     )

@@ -152,6 +152,7 @@ class _Run:
             chosen_types=self.chosen_types,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,
+            dataset_sha256=dataset.sha256,
             write_report=lambda version: write_report(version=version),
             sign=self.sign,
         )

@@ -162,6 +162,7 @@ class ModelVersion:
     the majority class or the training mean on the same holdout rows. Sizes in bytes. ``settings`` is what was
     asked for; a version stored before that was kept knows its target, preset and time limit alone (``asked``).
     ``zip_hmac``: see ``models_app.signing``; None for a version from before there were signatures.
+    ``dataset_sha256`` is of the file it was trained on; versions stored earlier do not know it.
     """
 
     version: int
@@ -189,6 +190,7 @@ class ModelVersion:
     zip_hmac: str | None = None
     note: str = ""
     deleting_at: datetime | None = None
+    dataset_sha256: str | None = None
 
     @property
     def asked(self) -> JobSettings:

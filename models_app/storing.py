@@ -56,6 +56,7 @@ def store(
     chosen_types: tuple[ChosenType, ...],
     base_model: str,
     fit_seconds: float,
+    dataset_sha256: str | None = None,
     write_report: Callable[[ModelVersion], bytes],
     sign: Sign,
 ) -> None:
@@ -76,7 +77,7 @@ def store(
     def upload() -> ModelVersion:
         stored, *others = _upload(job, archive, holdout, documents)
         version = _version(job, report, stored, base_model=base_model, fit_seconds=fit_seconds)
-        version = replace(version, zip_hmac=sign(stored.sha256))
+        version = replace(version, zip_hmac=sign(stored.sha256), dataset_sha256=dataset_sha256)
         others.append(_upload_file(job, "report", "html", write_report(version)))
         return replace(version, stored_size=stored.size + sum(other.size for other in others))
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from models_app import (
+    autopsy_views,
     explanation_views,
     figure_views,
     job_views,
@@ -44,6 +45,8 @@ urlpatterns = [
     path(f"{_VERSION}/explanations", explanation_views.explanations, name="explanations"),
     path(f"{_VERSION}/explanations/cancel", explanation_views.explanations_cancel, name="explanations_cancel"),
     path(f"{_VERSION}/explanations/<slug:key>.csv", explanation_views.explanation_data, name="explanation_data"),
+    path(f"{_VERSION}/autopsy", autopsy_views.autopsy, name="autopsy"),
+    path(f"{_VERSION}/autopsy/cancel", autopsy_views.autopsy_cancel, name="autopsy_cancel"),
     path(f"{_VERSION}/explain-row", explanation_views.explain_row, name="explain_row"),
     path(f"{_VERSION}/predict", views.model_predict, name="predict"),
     path(f"{_VERSION}/report", report_views.report, name="report"),

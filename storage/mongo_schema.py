@@ -167,7 +167,13 @@ _VERSION: Final = _closed(
         "stored_size": _COUNT,
     },
     # `deleting_at`: the version is being deleted, and is none any more for anybody but the sweep.
-    optional={"settings": _SETTINGS, "zip_hmac": _SHA256, "note": _text(MAX_NOTE), "deleting_at": _DATE},
+    optional={
+        "settings": _SETTINGS,
+        "zip_hmac": _SHA256,
+        "dataset_sha256": _SHA256,
+        "note": _text(MAX_NOTE),
+        "deleting_at": _DATE,
+    },
 )
 _MODEL: Final = _closed(
     {
@@ -260,7 +266,9 @@ _ACTIVITY: Final = _closed(
     {
         "_id": _ID,
         "user_id": _ID,
-        "kind": _one_of("kaggle", "read", "convert", "profile", "relation", "index", "explain"),
+        "kind": _one_of(
+            "kaggle", "read", "convert", "profile", "relation", "index", "explain", "autopsy", "labels"
+        ),
         "subject": _COLUMN,
         "status": _one_of("queued", "running", "succeeded", "failed", "cancelled"),
         "stage": _text(MAX_STAGE),

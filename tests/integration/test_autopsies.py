@@ -1,0 +1,104 @@
+"""A real training on a column that copies the target, taken apart afterwards by work of its own."""
+
+from dataclasses import replace
+
+import pytest
+
+from datasets import activities
+from datasets import services as datasets
+from datasets.activities import ActivityStatus
+from datasets.children import ChildFailed
+from datasets.tasks import run_activity
+from ml.column_types import ColumnType
+from models_app import autopsies, followups, retracing, services
+from models_app.records import JobSettings, JobStatus
+from models_app.tasks import run_training
+from smartml.errors import NotFound
+from storage.ids import new_id
+from tests.factories import stored_dataset
+from tests.training import model_blobs, use_one_family, workspaces
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+# `ticket` is written down after the outcome; `size` alone says a little.
+VISITS = "size,colour,ticket,bought\n" + "".join(
+    f"{i % 10},{'red' if i % 3 else 'blue'},{'T' if bought else 'none'},{'yes' if bought else 'no'}\n"
+    for i in range(240)
+    for bought in [(i % 10 + (i * 7919) % 11) > 9]
+)
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def report(self, **said):
+        pass
+
+    def check(self):
+        pass
+
+
+@pytest.fixture
+def model(stack, user, settings, monkeypatch):
+    use_one_family(settings, monkeypatch)
+    dataset = stored_dataset(user.id, content=VISITS, file_name="visits.csv")
+    job = services.request_training(
+        user_id=user.id,
+        dataset=dataset,
+        job_id=new_id(),
+        settings=JobSettings(target="bought", time_limit=20, leave_out=("colour",)),
+        model_name="Visits",
+        model_id=None,
+    )
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    return services.get_model(user_id=user.id, model_id=job.model_id)
+
+
+def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, user, model, monkeypatch):
+    version = model.current
+    assert version.dataset_sha256 is not None
+    offer = autopsies.state_of(model=model, version=version)
+    # Nobody has looked at this target yet, so it is not known what there is to take apart.
+    assert (offer.autopsy, offer.activity, offer.suspects) == (None, None, None)
+    assert offer.seconds > 0
+
+    begun = autopsies.start(model=model, version=version)
+    with monkeypatch.context() as patch:
+        patch.setattr(followups, "MEMORY_BYTES", 1)
+        before = model_blobs(stack)
+        assert run_activity(begun.id) == ActivityStatus.FAILED
+    assert activities.get(user_id=user.id, activity_id=begun.id).error.code == "out_of_memory"
+    assert autopsies.state_of(model=model, version=version).is_stopped
+    assert (model_blobs(stack), workspaces()) == (before, [])
+
+    assert run_activity(autopsies.start(model=model, version=version).id) == ActivityStatus.SUCCEEDED
+    found = autopsies.state_of(model=model, version=version).autopsy
+    assert [each["column"] for each in found["suspects"]] == ["ticket"]
+    assert found["suspects"][0]["alone"] == 1.0
+    assert (found["metric"], found["rows"], found["score"]) == ("accuracy", version.holdout_rows, 1.0)
+    (side,) = found["sides"]
+    assert side["columns"] == ["ticket"]
+    assert found["guess"] - 0.1 <= side["score"] < 1.0
+    assert side["worse"] == pytest.approx(1.0 - side["score"])
+    assert 0 < side["low"] <= side["worse"] <= side["high"]
+    assert workspaces() == []
+
+    # Another type than that of the training, chosen since, changes nothing: the version's own settings count.
+    dataset = datasets.get_dataset(user_id=user.id, dataset_id=version.dataset_id)
+    datasets.set_type(user_id=user.id, dataset_id=dataset.id, column="size", type=ColumnType.CATEGORY)
+    settings = retracing.settings_of(model=model, version=version, dataset=dataset)
+    assert (settings.types, settings.leave_out) == ({}, ("colour",))
+
+    # Rows that another seed holds out are not those the version was judged by.
+    other = replace(version, settings=replace(version.settings, seed=version.settings.seed + 1))
+    work = followups.Followup(model, other, begun, Silent())
+    with pytest.raises(ChildFailed, match="does not part into the same rows"):
+        autopsies.dissect(work)
+    assert workspaces() == []
+
+    datasets.delete_dataset(user_id=user.id, dataset_id=dataset.id)
+    assert autopsies.state_of(model=model, version=version).autopsy == found
+    with pytest.raises(NotFound, match="was deleted"):
+        autopsies.start(model=model, version=version)
+    services.delete_model(user_id=user.id, model_id=model.id)
+    assert model_blobs(stack) == []
