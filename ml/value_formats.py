@@ -106,7 +106,7 @@ def is_date(value: str, formats: ValueFormat = PLAIN) -> bool:
         if _compiled(_ISO_DATE).fullmatch(value):
             datetime.fromisoformat(value)
         else:
-            datetime(*_day(value, formats.date_order))
+            datetime(*day_of(value, formats.date_order))
     except ValueError:  # the 30th of February
         return False
     return True
@@ -115,7 +115,7 @@ def is_date(value: str, formats: ValueFormat = PLAIN) -> bool:
 _NUMBERS = re.compile("[0-9]+")
 
 
-def _day(value: str, order: str) -> tuple[int, int, int]:
+def day_of(value: str, order: str) -> tuple[int, int, int]:
     """Year, month and day of a value that matches a pattern of that order."""
     first, second, third = _NUMBERS.findall(value)[:3]
     if len(first) == 4:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
-from ml import bundle, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
+from ml import bundle, drift, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
 from ml.cross_validation import FOLDS, CrossValidated, cross_validate, rare_rows
@@ -114,6 +114,7 @@ class _Run:
         used = prediction.used_features(fitted.predictor)
         types = {column.name: column.type for column in schema}
         features = prediction.feature_schema(train, target=target, columns_types=types, used=used)
+        reference = drift.reference_of(train, features)
         unused = [name for name in types if name != target and name not in used]
         kept = holdout_rows.write(
             holdout, split.places, path=self.scratch / "holdout.parquet", seed=job.settings.seed
@@ -149,6 +150,7 @@ class _Run:
             report=report,
             features=features,
             figures=figures,
+            reference=reference,
             chosen_types=self.chosen_types,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,

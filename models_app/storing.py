@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ml.diagnosis import Diagnosis
+from ml.drift import Reference
 from ml.evaluation import Evaluation
 from ml.overriding import ChosenType
 from ml.prediction import Feature
@@ -53,6 +54,7 @@ def store(
     report: Evaluation,
     features: tuple[Feature, ...],
     figures: Diagnosis,
+    reference: Reference,
     chosen_types: tuple[ChosenType, ...],
     base_model: str,
     fit_seconds: float,
@@ -72,6 +74,7 @@ def store(
             "chosen_types": [chosen.as_dict() for chosen in chosen_types],
         },
         "figures": figures,
+        "reference": reference,
     }
 
     def upload() -> ModelVersion:

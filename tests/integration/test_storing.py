@@ -41,6 +41,7 @@ def store(job, tmp_path):
             report=EVALUATION,
             features=(),
             figures={"rows": 8},
+            reference={"rows": 32, "columns": []},
             chosen_types=(),
             base_model="LightGBM",
             fit_seconds=1.0,
