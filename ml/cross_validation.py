@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ml import resampling
 from ml.answers import answer_holdout
@@ -63,6 +63,17 @@ class CrossValidated:
         return cls(**{**data, "intervals": intervals})
 
 
+@dataclass(frozen=True, slots=True)
+class NotCrossValidated:
+    """There is no such score although it was wanted; ``why`` completes "… could not be made, because"."""
+
+    why: str
+
+
+STOPPED: Final = NotCrossValidated("the best so far was wanted before it was done")
+_UNDEFINED: Final = NotCrossValidated("the score is not defined for every way of cutting the rows")
+
+
 def rare_rows(holdout: DataFrame, *, target: str, problem_type: ProblemType, all_rows: int) -> int | None:
     """How many rows of the rarer answer to a yes/no question are held out, where those are too few; else None."""
     if problem_type is not ProblemType.BINARY or all_rows > _MOST_ROWS:
@@ -82,15 +93,16 @@ def cross_validate(
     seed: int,
     on_fold: Callable[[int, int], None] = lambda number, repeat: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> CrossValidated | None:
+) -> CrossValidated | NotCrossValidated:
     """Score the procedure on ``rows``, all of which have a target; the numbering of their index is not used.
 
-    One repeat is always made, whatever it takes; further ones while they fit into ``seconds``. None when
-    ``should_stop`` said so before the first was complete, or when a fold could not be fitted.
+    One repeat is always made, whatever it takes; further ones while they fit into ``seconds``. There is no score
+    when ``should_stop`` said so before the first was complete, or when a fold of it could not be fitted.
     """
     rows = rows.reset_index(drop=True)
     labels = [] if problem_type is ProblemType.REGRESSION else sorted(rows[target].unique(), key=str)
     started = time.monotonic()
+    why = STOPPED
     said: list[Answers] = []
     guessed: list[Answers] = []
     while len(said) < MOST_REPEATS:
@@ -112,12 +124,13 @@ def cross_validate(
             )
         except TrainingFailed as error:
             logger.warning("A fold could not be fitted: %s", error.message)
+            why = NotCrossValidated(f"one of its models could not be fitted ({error.message.rstrip('.')})")
             break
         if found is None:
             break
         said.append(found[0])
         guessed.append(found[1])
-    return _summary(said, guessed, metric) if said else None
+    return _summary(said, guessed, metric) if said else why
 
 
 def _repeat(
@@ -185,13 +198,13 @@ def _folds(rows: DataFrame, target: str, problem_type: ProblemType, seed: int) -
     yield from cut.split(rows, rows[target].astype(str), groups=keys)
 
 
-def _summary(said: list[Answers], guessed: list[Answers], metric: str) -> CrossValidated | None:
+def _summary(said: list[Answers], guessed: list[Answers], metric: str) -> CrossValidated | NotCrossValidated:
     import numpy as np
 
     metrics, baseline = _means(said), _means(guessed)
     score, guess = metrics[metric], baseline[metric]
     if score is None or guess is None:
-        return None
+        return _UNDEFINED
     names = {str(number): answers for number, answers in enumerate(said)}
     defined = [name for name, value in metrics.items() if value is not None]
     drawn = resampling.resampled_metrics(dict.fromkeys(names, defined), names)

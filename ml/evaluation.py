@@ -68,7 +68,8 @@ class Evaluation:
     metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
     models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
     before all models had been tried. ``left_out``: models that were not brought to an end. ``cross_validated``:
-    see there; None where enough rows are held out. ``setup`` is what was chosen for the training; None in
+    see there; None where enough rows are held out, or where it could not be made: ``not_cross_validated`` says why
+    then. ``setup`` is what was chosen for the training; None in
     evaluations that were stored before it was reported.
     """
 
@@ -95,6 +96,7 @@ class Evaluation:
     setup: SetupReport | None = None
     left_out: tuple[LeftOut, ...] = ()
     cross_validated: CrossValidated | None = None
+    not_cross_validated: str = ""
 
     @property
     def headline(self) -> tuple[float, float]:

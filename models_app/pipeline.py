@@ -20,7 +20,7 @@ from datasets.records import Dataset
 from ml import bundle, drift, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
-from ml.cross_validation import FOLDS, CrossValidated, cross_validate, rare_rows
+from ml.cross_validation import FOLDS, CrossValidated, NotCrossValidated, cross_validate, rare_rows
 from ml.diagnosis import diagnose
 from ml.left_out import LeftOut
 from ml.options import ClassWeights, HoldoutKind
@@ -94,7 +94,7 @@ class _Run:
         is_small = rare is not None or self._is_small(split)
         fitted = self._fit(split, share=_FIT_SHARE if is_small else 1.0)
         checked = self._cross_validate(split, fitted) if is_small else None
-        if checked is not None and not self._is_small(split):
+        if isinstance(checked, CrossValidated) and not self._is_small(split):
             checked = replace(checked, rare_rows=rare)
         train, holdout = split.features_only()
         self._advance(JobStatus.EVALUATING, "Scoring on the holdout", SCORING)
@@ -107,7 +107,8 @@ class _Run:
             report,
             stopped_early=fitted.stopped_early,
             left_out=fitted.left_out,
-            cross_validated=checked,
+            cross_validated=checked if isinstance(checked, CrossValidated) else None,
+            not_cross_validated=checked.why if isinstance(checked, NotCrossValidated) else "",
             setup=_setup_report(job, split, fitted),
         )
         figures = diagnose(fitted.predictor, said=said, seed=job.settings.seed, **parts)
@@ -141,7 +142,7 @@ class _Run:
             unused=unused,
             chosen_types=self.chosen_types,
         )
-        self._stage("Storing", STORING)
+        self._stage("Storing", STORING, leaderboard=self._with_times_of(report))
         store(
             job=job,
             owner=self.owner,
@@ -224,7 +225,9 @@ class _Run:
             all_rows=len(split.train) + len(split.holdout),
         )
 
-    def _cross_validate(self, split: splits.Split, fitted: training.FitResult) -> CrossValidated | None:
+    def _cross_validate(
+        self, split: splits.Split, fitted: training.FitResult
+    ) -> CrossValidated | NotCrossValidated:
         import pandas as pd
 
         job = self.job
@@ -310,10 +313,19 @@ class _Run:
         bundle.pack(bundle.prepare_for_storage(predictor, self.scratch / "stored"), archive, metadata=metadata)
         return archive
 
-    def _stage(self, stage: str, progress: float) -> None:
+    def _with_times_of(self, report: evaluation.Evaluation) -> tuple[FittedModel, ...]:
+        """The models of the live page with the fit times of the model's page: those of an ensemble include the
+        models that it is made of, whatever else was going on while it was watched."""
+        times = {row.name: row.fit_seconds for row in report.leaderboard}
+        return tuple(
+            replace(row, fit_seconds=seconds) if (seconds := times.get(row.name)) is not None else row
+            for row in self.leaderboard
+        )
+
+    def _stage(self, stage: str, progress: float, **facts: Any) -> None:
         """Say what comes next, and stop when the job is another worker's. MongoDB being away ends nothing."""
         try:
-            held = jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress)
+            held = jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress, **facts)
         except MetadataUnavailable as error:
             logger.warning("Job %s: the stage %s could not be written: %s", self.job.id, stage, error.message)
             return

@@ -92,7 +92,8 @@ def limits(view: EvaluationView, version: ModelVersion, diagnosis: Diagnosis) ->
     found = []
     if not view.beats_baseline:
         found.append("It is no better than a guess that ignores every feature: do not rely on it.")
-    if evaluation.holdout_rows < _SMALL_HOLDOUT and evaluation.cross_validated is None:
+    is_checked = evaluation.cross_validated is not None or bool(evaluation.not_cross_validated)
+    if evaluation.holdout_rows < _SMALL_HOLDOUT and not is_checked:
         found.append(
             f"Only {evaluation.holdout_rows:,} rows were held out, so the score is rough: read its interval first."
         )

@@ -62,6 +62,12 @@ def chosen(settings: JobSettings, *, metric: str) -> tuple[Fact, ...]:
 def cross_validation(evaluation: Evaluation) -> str:
     """Where the score of a small table comes from; empty where the rows held out are enough."""
     found = evaluation.cross_validated
+    if found is None and evaluation.not_cross_validated:
+        return (
+            f"The {evaluation.holdout_rows:,} rows held out are few for this question, so their luck decides much "
+            "of the score: read its interval first. Cross-validation over all rows, which would say more, could "
+            f"not be made, because {evaluation.not_cross_validated}. Train again to have it."
+        )
     if found is None:
         return ""
     times = {1: "once", 2: "twice"}.get(found.repeats, f"{found.repeats} times")

@@ -76,6 +76,11 @@ def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, us
     assert (version.train_rows, version.holdout_rows) == (32, 8)
     assert set(evaluation.classes) == {"dog", "duck"}
     assert {row.name for row in evaluation.leaderboard} >= {"LightGBM"}
+    # Both pages name the same times, those of an ensemble with what it is made of.
+    times = {row.name: row.fit_seconds for row in evaluation.leaderboard}
+    assert {row.name: row.fit_seconds for row in job.leaderboard} == {
+        row.name: times[row.name] for row in job.leaderboard
+    }
     names = [feature.name for feature in services.model_features(model=model, version=1)]
     assert "species" not in names
     assert set(names) <= {"legs", "wings", "weight"}

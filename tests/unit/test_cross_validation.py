@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.cross_validation import FOLDS, CrossValidated, cross_validate, rare_rows
+from ml.cross_validation import FOLDS, STOPPED, CrossValidated, cross_validate, rare_rows
 from ml.problem import ProblemType
 from models_app.setup_presenter import cross_validation
 from smartml.errors import TrainingFailed
@@ -87,15 +87,18 @@ def test_it_is_repeated_while_there_is_time_and_the_same_seed_gives_the_same():
 
 def test_who_wants_the_best_so_far_does_not_wait_for_it():
     found, seen = validate(labelled(40, learnable=True), should_stop=lambda: True)
-    assert (found, seen) == (None, [])
+    assert (found, seen) == (STOPPED, [])
 
 
-def test_a_fold_that_cannot_be_fitted_leaves_no_half_a_score():
+def test_a_fold_that_cannot_be_fitted_leaves_no_half_a_score_and_the_page_says_so():
     def refuse(rows, limit, seed, directory):
         raise TrainingFailed("No model could be fitted.")
 
     found, _ = validate(labelled(40, learnable=True), fit_fold=refuse)
-    assert found is None
+    assert found.why == "one of its models could not be fitted (No model could be fitted)"
+    told = cross_validation(replace(EVALUATION, not_cross_validated=found.why))
+    assert f"The {EVALUATION.holdout_rows} rows held out are few" in told
+    assert f"could not be made, because {found.why}. Train again" in told
 
 
 def test_a_rare_answer_asks_for_it_too_unless_the_table_is_large():
