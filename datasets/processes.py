@@ -22,6 +22,7 @@ TRACE = "trace.txt"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 # What a child says by its exit code alone, because it cannot write any more (ENOSPC).
 DISK_FULL_EXIT = 28
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _END_SECONDS = 10.0
 
@@ -30,6 +31,25 @@ def become_subreaper() -> None:
     """Make orphans of the tree our children, so that they can be waited for and leave no zombies (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_forks_with_parent() -> None:
+    """From now on every process that is forked here, or by such a process, gets SIGTERM when its parent is gone,
+    however that went (Linux only). What is started by a command of its own is not meant."""
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    parent = [os.getpid()]
+
+    def note() -> None:
+        parent[0] = os.getpid()
+
+    def follow() -> None:
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent[0]:
+            os._exit(1)
+
+    os.register_at_fork(before=note, after_in_child=follow)
 
 
 def end_tree(leader: "subprocess.Popen[bytes]", *, mark: str, grace_seconds: float) -> None:

@@ -83,10 +83,10 @@ if not WORKER:
 _left: list[str] = []
 
 
-def blob_service() -> BlobServiceClient:
-    """A client of the run's Azurite, apart from the application's own."""
+def blob_service(url: str = "") -> BlobServiceClient:
+    """A client of the run's Azurite (or of another one), apart from the application's own."""
     credential = {"account_name": parts.AZURITE_ACCOUNT, "account_key": AZURITE_KEY}
-    return BlobServiceClient(parts.azurite_url(SERVICES.azurite_port), credential=credential)
+    return BlobServiceClient(url or parts.azurite_url(SERVICES.azurite_port), credential=credential)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bson import ObjectId
+from django.conf import settings
 
 from datasets.processes import MARK
 from models_app import jobs_repository
@@ -18,7 +20,14 @@ from storage.mongo import get_database
 from tests.services import blob_service
 
 ROOT = Path(__file__).resolve().parent.parent
-WORK = "import django; django.setup(); from models_app.worker import run_job; print(run_job('{job_id}'))"
+WORK = """
+import django, pathlib
+django.setup()
+from django.conf import settings
+settings.BASE_DIR = pathlib.Path({directory!r})
+from models_app.worker import run_job
+print(run_job({job_id!r}))
+"""
 
 
 def use_one_family(settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,10 +36,11 @@ def use_one_family(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TRAINING_FAMILIES = ["GBM"]
 
 
-def start_worker(job_id: str, **environment: str) -> "subprocess.Popen[bytes]":
-    """A worker in a process of its own, as the queue has it, so that it can be killed."""
+def start_worker(job_id: str, *, directory: Path = ROOT, **environment: str) -> "subprocess.Popen[bytes]":
+    """A worker in a process of its own, as the queue has it, so that it can be killed. Its training is started by
+    the ``manage.py`` in ``directory`` (``change_child``)."""
     return subprocess.Popen(
-        [sys.executable, "-c", WORK.format(job_id=job_id)],
+        [sys.executable, "-c", WORK.format(job_id=job_id, directory=str(directory))],
         cwd=ROOT,
         env=os.environ | environment,
         start_new_session=True,
@@ -81,8 +91,14 @@ def child_of(job: Job) -> psutil.Process:
 
 
 def model_blobs(stack) -> list[str]:
-    with blob_service() as service:
-        return sorted(blob.name for blob in service.get_container_client(stack.models_container).list_blobs())
+    return sorted(_sizes(stack))
+
+
+def _sizes(stack) -> dict[str, int]:
+    # The one that the test uses: it may have one of its own.
+    with blob_service(settings.AZURE_ACCOUNT_URL) as service:
+        listed = service.get_container_client(stack.models_container).list_blobs()
+        return {blob.name: blob.size for blob in listed}
 
 
 def workspaces() -> list[str]:
@@ -94,7 +110,7 @@ def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
     _assert_gone(job, seconds)
     assert model_blobs(stack) == []
     assert list(get_database()["models"].find()) == []
-    assert _models_counted(job.user_id) == 0
+    assert _totals(job.user_id) == (0, 0)
 
 
 def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
@@ -107,7 +123,7 @@ def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
     (model,) = get_database()["models"].find()
     assert str(model["_id"]) == job.model_id
     assert [version["version"] for version in model["versions"]] == [job.version]
-    assert _models_counted(job.user_id) == 1
+    assert _totals(job.user_id) == (1, sum(_sizes(stack).values()))
     _assert_gone(job, seconds)
 
 
@@ -120,6 +136,7 @@ def _assert_gone(job: Job, seconds: float) -> None:
     assert workspaces() == []
 
 
-def _models_counted(user_id: str) -> int:
-    counted = {str(each["_id"]): each["models_count"] for each in get_database()["users"].find()}
-    return counted.get(user_id, 0)
+def _totals(user_id: str) -> tuple[int, int]:
+    """Models and their bytes, as they are counted for a person."""
+    found = get_database()["users"].find_one({"_id": ObjectId(user_id)}) or {}
+    return found.get("models_count", 0), found.get("models_bytes", 0)

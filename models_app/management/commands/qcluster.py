@@ -1,5 +1,5 @@
-"""django-q2's command, with a cluster whose workers learn that it stops. Found in place of the original because
-``models_app`` stands before ``django_q`` in ``INSTALLED_APPS``."""
+"""django-q2's command, with a cluster whose workers learn that it stops, or is gone. Found in place of the original
+because ``models_app`` stands before ``django_q`` in ``INSTALLED_APPS``."""
 
 import os
 from typing import Any
@@ -8,6 +8,7 @@ from django_q.cluster import Cluster
 from django_q.management.commands.qcluster import Command as QCluster
 
 from datasets import stopping
+from datasets.processes import end_forks_with_parent
 
 
 class AnnouncingCluster(Cluster):  # type: ignore[misc]  # django-q2 has no types
@@ -22,6 +23,8 @@ class Command(QCluster):  # type: ignore[misc]
     def handle(self, *args: Any, **options: Any) -> None:
         if options.get("cluster_name"):
             os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
+        # Killed, it would leave a cluster without a head, which works on beside the one that is started next.
+        end_forks_with_parent()
         cluster = AnnouncingCluster()
         cluster.start()
         if options.get("run_once"):
