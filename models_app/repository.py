@@ -95,11 +95,16 @@ def get(*, model_id: str, user_id: str) -> Model | None:
 
 
 @translated()
-def list_page(*, user_id: str, search: str = "", cursor: str | None = None, limit: int = 20) -> Page[Model]:
-    """A page of a person's models, newest first."""
+def list_page(
+    *, user_id: str, search: str = "", tag: str = "", cursor: str | None = None, limit: int = 20
+) -> Page[Model]:
+    """A page of a person's models, newest first: with ``tag``, and ``search`` in the name or a tag."""
+    found = name_contains(search)
+    if "name" in found:
+        found = {"$or": [found, {"tags": found["name"]}]}
     return find_page(
         get_collection(Name.MODELS),
-        where={"user_id": object_id(user_id), **name_contains(search)},
+        where={"user_id": object_id(user_id), **found, **({"tags": tag} if tag else {})},
         order="-created_at",
         cursor=cursor,
         limit=limit,

@@ -127,9 +127,11 @@ def find_for_deletion(*, user_id: str, model_id: str) -> Model:
     return model
 
 
-def list_models(*, user_id: str, search: str = "", cursor: str | None = None, limit: int = 20) -> Page[Model]:
-    """This person's models, newest first."""
-    return repository.list_page(user_id=user_id, search=search, cursor=cursor, limit=limit)
+def list_models(
+    *, user_id: str, search: str = "", tag: str = "", cursor: str | None = None, limit: int = 20
+) -> Page[Model]:
+    """This person's models, newest first: searched by name and tag, and with one tag if it is given."""
+    return repository.list_page(user_id=user_id, search=search, tag=tag, cursor=cursor, limit=limit)
 
 
 def rename_model(*, user_id: str, model_id: str, name: str) -> Model:

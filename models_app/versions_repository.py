@@ -1,4 +1,5 @@
-"""The versions of a model in MongoDB: which one is current, and one that goes while the others stay.
+"""The versions of a model in MongoDB: which one is current, what is written on them, and one that goes while the
+others stay.
 
 Every write is one atomic step on one person's document. A version that is being deleted is marked first
 (``deleting_at``): from then on it is none for anybody, and the sweep goes on where a dead process stopped.
@@ -13,7 +14,7 @@ from pymongo.client_session import ClientSession
 from models_app.records import Model, ModelStatus
 from models_app.repository import MIRRORED, key_of, to_record
 from storage import mongo_users
-from storage.mongo import Document, get_collection, run_in_transaction, translated
+from storage.mongo import Document, get_collection, object_id, run_in_transaction, translated
 from storage.mongo_schema import Name
 
 _READY = ModelStatus.READY.value
@@ -49,6 +50,23 @@ def promote(*, model_id: str, user_id: str, version: int, instead_of: int) -> Mo
 def set_pinned(*, model_id: str, user_id: str, pinned: bool) -> Model | None:
     """Whether the current version stays so when a further one is trained."""
     return _changed(key_of(model_id, user_id) | {"status": _READY}, {"$set": {"pinned": pinned}})
+
+
+@translated()
+def set_labels(
+    *, model_id: str, user_id: str, version: int, tags: tuple[str, ...], note: str, version_note: str
+) -> Model | None:
+    """What its owner has written on a model and on one version of it; None when there is no such version."""
+    return _changed(
+        _with_version(model_id, user_id, version) | {"status": _READY},
+        {"$set": {"tags": list(tags), "note": note, "versions.$.note": version_note}},
+    )
+
+
+@translated()
+def tags_of_user(*, user_id: str) -> tuple[str, ...]:
+    """Every tag of a person's models, in order."""
+    return tuple(sorted(get_collection(Name.MODELS).distinct("tags", {"user_id": object_id(user_id)})))
 
 
 @translated()

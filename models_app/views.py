@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from datasets import services as datasets
-from models_app import news, services
+from models_app import labels, news, services
 from models_app.forms import PredictionForm, RenameForm
 from models_app.presenters import present_evaluation, present_prediction
 from models_app.records import Model, ModelVersion
@@ -24,11 +24,13 @@ from smartml.htmx import UserRequest, goto, wants_fragment
 @require_GET
 @vary_on_headers("HX-Request")
 def model_list(request: UserRequest) -> HttpResponse:
-    """This person's models, newest first, searched by name."""
-    search = request.GET.get("q", "").strip()
-    page = services.list_models(user_id=request.user.id, search=search, cursor=request.GET.get("cursor"))
+    """This person's models, newest first, searched by name and tag."""
+    search, tag = request.GET.get("q", "").strip(), request.GET.get("tag", "").strip().lower()
+    cursor = request.GET.get("cursor")
+    page = services.list_models(user_id=request.user.id, search=search, tag=tag, cursor=cursor)
     template = "models_app/_list.html" if wants_fragment(request) else "models_app/list.html"
-    return render(request, template, {"page": page, "search": search})
+    tags = labels.tags_of(user_id=request.user.id)
+    return render(request, template, {"page": page, "search": search, "tag": tag, "tags": tags})
 
 
 @login_required

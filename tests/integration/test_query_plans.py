@@ -141,12 +141,15 @@ def use_everything() -> None:
     of_model = {"model_id": model.id, "user_id": user_id}
     in_pages(models.list_page, user_id=user_id)
     in_pages(models.list_page, user_id=user_id, search="m")
+    models.list_page(user_id=user_id, search="m", tag="x")
+    versions.tags_of_user(user_id=user_id)
     models.get(**of_model)
     models.rename(**of_model, name="x")
     models.next_version(**of_model)
     stored_model(**of_model, version=2)
     versions.promote(**of_model, version=1, instead_of=2)
     versions.set_pinned(**of_model, pinned=False)
+    versions.set_labels(**of_model, version=2, tags=("a",), note="", version_note="b")
     versions.mark_deleting(**of_model, version=2)
     versions.unfinished(untouched_since=now() + timedelta(hours=1))
     versions.remove(**of_model, version=2)
@@ -224,6 +227,7 @@ def test_no_query_scans_a_collection_or_sorts_in_memory(recorder: Recorder, othe
         "find",
         "findAndModify",
         "aggregate",
+        "distinct",
         "update",
         "delete",
     }
