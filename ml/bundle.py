@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from importlib import metadata as installed
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from smartml.errors import IntegrityError, VersionMismatch
 
@@ -49,6 +49,7 @@ _DAMAGED = (
     UnicodeDecodeError,
     struct.error,
 )
+MAX_BYTES, MAX_ENTRIES, MAX_RATIO = 8 * 2**30, 20_000, 200
 _CHUNK = 2**20
 _ODD_ENTRY = "The model's file has an entry that does not belong into a model."
 _MAX_METADATA_BYTES = 16 * 2**20
@@ -104,7 +105,9 @@ def pack(directory: Path, target: Path, *, metadata: Mapping[str, Any]) -> None:
 
     Deflate level 1: a third of the time of level 6 for a few per cent more bytes.
     """
-    document = {**metadata, "format": FORMAT, "versions": library_versions()}
+    from ml.installed import freeze
+
+    document = {**metadata, "format": FORMAT, "versions": library_versions(), "requirements": freeze()}
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path != directory / METADATA)
     try:
@@ -132,9 +135,9 @@ def unpack(
     directory: Path,
     *,
     sha256: str,
-    max_bytes: int = 8 * 2**30,
-    max_entries: int = 20_000,
-    max_ratio: int = 200,
+    max_bytes: int = MAX_BYTES,
+    max_entries: int = MAX_ENTRIES,
+    max_ratio: int = MAX_RATIO,
 ) -> dict[str, Any]:
     """Extract into ``directory`` and return the metadata.
 
@@ -153,6 +156,19 @@ def unpack(
     except _DAMAGED as error:
         raise IntegrityError("The model's file is damaged.") from error
     return read_metadata(directory)
+
+
+def open_verified(source: BinaryIO, *, size: int, found: str, sha256: str) -> zipfile.ZipFile:
+    """The zip of ``size`` bytes, for reading entries of it without unpacking. ``found``, its SHA-256 as it is, and
+    the entries are checked as in ``unpack``."""
+    if not hmac.compare_digest(found, sha256.lower()):
+        raise IntegrityError("The model's file is not the one that was stored after training.")
+    try:
+        archive = zipfile.ZipFile(source)
+    except (*_DAMAGED, ValueError) as error:
+        raise IntegrityError("The model's file is damaged.") from error
+    _check_entries(archive.infolist(), size, MAX_BYTES, MAX_ENTRIES, MAX_RATIO)
+    return archive
 
 
 def _check_entries(
@@ -208,8 +224,16 @@ def read_metadata(directory: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_METADATA_BYTES:
             raise IntegrityError("The model's description is too large to be one.")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return parse_metadata(path.read_bytes())
+    except OSError as error:
+        raise IntegrityError("The model's file has no readable description.") from error
+
+
+def parse_metadata(text: bytes) -> dict[str, Any]:
+    """``metadata.json`` as it stands in the file."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
         raise IntegrityError("The model's file has no readable description.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise IntegrityError("The model's file is of a kind this version of the app does not know.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import resampling
+from ml.answering import class_name
 from ml.answers import HoldoutAnswers, answer_holdout
 from ml.cross_validation import CrossValidated
 from ml.holdout import row_keys
@@ -235,11 +236,6 @@ def _repeated(train: DataFrame, holdout: DataFrame) -> tuple[int, int]:
     known, checked = row_keys(train), row_keys(holdout)
     distinct = len(np.unique(np.concatenate((known, checked))))
     return len(known) + len(checked) - distinct, int(np.isin(checked, known).sum())
-
-
-def class_name(label: Any) -> str:
-    """A class as people read it; the same here and in predictions."""
-    return str(label)
 
 
 def _one_row_seconds(predictor: Any, holdout: DataFrame) -> dict[str, float]:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import resource
 import sys
 from collections import OrderedDict
@@ -34,8 +33,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ml import bundle, loading, local_explanation
+from ml.answering import Answer, answer_rows
 from ml.child import keep_stdout
-from ml.evaluation import class_name
 from ml.prediction import Feature, to_frame
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
@@ -117,7 +116,7 @@ class Predictors:
                 entry.predictor, entry.features, row, entry.usual, ranking=request["ranking"]
             )
 
-    def predict(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
         entry = self._loaded.get(key)
         if entry is None:
             raise NotLoaded("This model is not in memory.")
@@ -140,24 +139,8 @@ def _load(directory: Path) -> _Loaded:
         return _Loaded(predictor, features, is_regression, max(_resident_bytes() - before, stored))
 
 
-def _predict(entry: _Loaded, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    if not rows:
-        return []
-    with quiet_autogluon():
-        frame = to_frame(entry.features, rows)
-        if entry.is_regression:
-            numbers = [float(value) for value in entry.predictor.predict(frame)]
-            return [{"prediction": n if math.isfinite(n) else None, "probabilities": None} for n in numbers]
-        shares = entry.predictor.predict_proba(frame, as_pandas=True)
-        labels = entry.predictor.predict_from_proba(shares)
-        names = [class_name(label) for label in shares.columns]
-        return [
-            {
-                "prediction": class_name(label),
-                "probabilities": {name: float(share) for name, share in zip(names, row, strict=True)},
-            }
-            for label, row in zip(labels, shares.to_numpy(), strict=True)
-        ]
+def _predict(entry: _Loaded, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    return answer_rows(entry.predictor, entry.features, rows, is_regression=entry.is_regression)
 
 
 def _resident_bytes() -> int:

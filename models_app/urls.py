@@ -4,6 +4,7 @@ from django.urls import path
 
 from models_app import (
     autopsy_views,
+    bundle_views,
     explanation_views,
     figure_views,
     job_views,
@@ -53,4 +54,5 @@ urlpatterns = [
     path(f"{_VERSION}/predict", views.model_predict, name="predict"),
     path(f"{_VERSION}/report", report_views.report, name="report"),
     path(f"{_VERSION}/download", views.model_download, name="download"),
+    path(f"{_VERSION}/bundle", bundle_views.download_bundle, name="bundle"),
 ]

@@ -1,0 +1,161 @@
+"""A trained model taken away: downloaded, unpacked in an environment that knows no app, and asked there."""
+
+import csv
+import io
+import json
+import subprocess
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+
+from ml.portable import MANIFEST
+from models_app import services
+from models_app.records import JobSettings, JobStatus
+from models_app.tasks import run_training
+from storage.ids import new_id
+from tests.factories import stored_dataset, stored_model
+from tests.training import ROOT, model_blobs, use_one_family, workspaces
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+CITIES = ("Rome", "Oslo", "Lima, the city", 'Köln "am Rhein"')
+ROWS = "age,income,city,joined,member,left\n" + "".join(
+    f"{20 + i % 50},{'' if i % 11 == 0 else 1000 + 37.25 * (i % 23)},"
+    f'"{CITIES[i % 4].replace(chr(34), chr(34) * 2)}",2023-{1 + i % 12:02}-{1 + i % 28:02},'
+    f"{'yes' if i % 3 else 'no'},{'stays' if (i % 50 > 24) != (i % 4 == 0) else 'goes'}\n"
+    for i in range(300)
+)
+NASTY = [
+    {"age": "31", "income": "1500.5", "city": "Rome", "joined": "2023-03-04", "member": "yes"},
+    {"age": " 31.0 ", "income": "", "city": "oslo", "joined": "2023-03-04 10:00", "member": "TRUE"},
+    {"age": "many", "income": "1e400", "city": "=cmd|' /C calc'!A0", "joined": "4 March", "member": "perhaps"},
+    {"age": "", "income": "-7", "city": "", "joined": "", "member": ""},
+    {"age": "999999999999", "income": "NaN", "city": CITIES[3], "joined": "1950-01-01", "member": "no"},
+    {"age": "44.4", "income": "n/a", "city": CITIES[2], "joined": "2300-01-01", "member": "0"},
+]
+# Run in the bundle: what a program gets, and what it has imported for it.
+PROGRAM = """
+import json, sys
+from predict import predict
+rows = json.load(sys.stdin)
+answers = [
+    (a.prediction, a.probabilities, [f.message for f in a.findings], list(a.likely.classes)) for a in predict(rows)
+]
+import smartml
+print(json.dumps([answers, smartml.__file__, sorted(sys.modules), sys.path]))
+"""
+
+
+@pytest.fixture
+def model(stack, user, settings, monkeypatch):
+    use_one_family(settings, monkeypatch)
+    job = services.request_training(
+        user_id=user.id,
+        dataset=stored_dataset(user.id, content=ROWS, file_name="people.csv"),
+        job_id=new_id(),
+        settings=JobSettings(target="left", time_limit=20),
+        model_name="Leavers",
+        model_id=None,
+    )
+    assert run_training(job.id) == JobStatus.SUCCEEDED
+    return services.get_model(user_id=user.id, model_id=job.model_id)
+
+
+@pytest.fixture
+def python(tmp_path) -> Path:
+    """An environment of its own with the libraries that are installed, but not with the app."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (packages / "installed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return tmp_path / "venv" / "bin" / "python"
+
+
+def run(python, directory, *arguments, given=b""):
+    return subprocess.run(
+        [python, *arguments], cwd=directory, env={}, input=given, capture_output=True, timeout=300, check=False
+    )
+
+
+def as_csv(rows) -> bytes:
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return sink.getvalue().encode()
+
+
+def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
+    stack, user, model, client_for, python, tmp_path
+):
+    before = model_blobs(stack)
+    response = client_for(user).get(reverse("models:bundle", args=[model.id, 1]))
+    assert (response.status_code, response["Content-Type"]) == (200, "application/zip")
+    assert "Leavers-v1-portable.zip" in response["Content-Disposition"]
+    bundle = zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content)))
+    assert bundle.testzip() is None
+    assert (model_blobs(stack), workspaces()) == (before, [])
+    directory = tmp_path / "bundle"
+    bundle.extractall(directory)
+    listed = set(json.loads((directory / MANIFEST).read_text())["files"])
+    assert listed == set(bundle.namelist()) - {MANIFEST}
+    assert listed > {
+        *("metadata.json", "schema.json", "requirements.txt", "predict.py", "report.html", "README.md"),
+        *("Dockerfile", "predictor/predictor.pkl", "lib/ml/prediction.py", "lib/smartml/errors.py"),
+    }
+    requirements = (directory / "requirements.txt").read_text().splitlines()
+    versions = json.loads((directory / "metadata.json").read_text())["versions"]
+    for name in ("autogluon-tabular", "pandas", "numpy", "scikit-learn", "lightgbm"):
+        assert f"{name}=={versions[name.replace('n-t', 'n.t')]}" in requirements
+    assert not [line for line in requirements if line.startswith(("torch", "catboost", "django"))]
+    readme = (directory / "README.md").read_text()
+    assert "| age | integer | 20 to 69 |" in readme
+    assert "Accuracy" in readme
+
+    # From a program.
+    expected = services.predict_rows(model=model, version=1, rows=NASTY).answers
+    done = run(python, directory, "-c", PROGRAM, given=json.dumps(NASTY).encode())
+    assert done.returncode == 0, done.stderr.decode()
+    answers, home, modules, path = json.loads(done.stdout)
+    assert answers == [
+        [a.prediction, a.probabilities, [f.message for f in a.findings], list(a.likely.classes)] for a in expected
+    ]
+    assert home == str(directory / "lib/smartml/__init__.py")
+    assert not {"django", "pymongo", "azure", "torch", "catboost", "models_app"} & set(modules)
+    assert str(ROOT) not in path
+
+    # As a command; the file has a column more.
+    (tmp_path / "rows.csv").write_bytes(as_csv([{"note": "-1", **row} for row in NASTY]))
+    done = run(python, tmp_path, directory / "predict.py", "rows.csv", "--for-spreadsheets")
+    assert done.returncode == 0, done.stderr.decode()
+    assert 'does not use "note"' in done.stderr.decode()
+    lines = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    assert [line["prediction"] for line in lines] == [a.prediction for a in expected]
+    assert [float(line["probability_goes"]) for line in lines] == [a.probabilities["goes"] for a in expected]
+    assert [line["findings"] for line in lines] == [" ".join(f.message for f in a.findings) for a in expected]
+    assert [line["city"] for line in lines] == [
+        "'" + row["city"] if row["city"].startswith("=") else row["city"] for row in NASTY
+    ]
+    assert {line["note"] for line in lines} == {"-1"}
+
+    # Strict: refused before the first answer.
+    done = run(python, tmp_path, directory / "predict.py", "-", "--strict", given=as_csv(NASTY))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "row 3: age" in done.stderr.decode()
+
+    # A file that was changed is not opened.
+    with (directory / "predictor/predictor.pkl").open("ab") as file:
+        file.write(b".")
+    done = run(python, tmp_path, directory / "predict.py", "rows.csv")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "predictor/predictor.pkl is not the file that was packed" in done.stderr.decode()
+
+
+def test_a_file_that_is_not_the_trained_one_is_not_handed_out(stack, user, client_for):
+    model = stored_model(user.id, stored_dataset(user.id))
+    response = client_for(user).get(reverse("models:bundle", args=[model.id, 1]))
+    assert response.status_code == 500
+    assert "damaged" in response.content.decode()
