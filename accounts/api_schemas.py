@@ -53,6 +53,15 @@ class ErrorAnswer(Schema):
     error: ErrorDetail
 
 
+class Receipt(Schema):
+    """What was deleted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": SAMPLE_ID, "blobs": 4, "remaining": 0}]})
+    id: str
+    blobs: int = Field(description="How many blobs were removed.")
+    remaining: int = Field(description="How many are still there: 0 is the proof.")
+
+
 def failures(*more: int) -> dict[Any, Any]:
     """The failures an operation may answer with, beside those that every one may."""
     return {tuple(sorted({400, 401, 403, 429, 503, *more})): ErrorAnswer}

@@ -6,14 +6,13 @@ from ninja import Query, Router, Status
 
 from accounts import idempotency
 from accounts.api_access import MAY_READ, MAY_WRITE, ApiRequest
-from accounts.api_schemas import DatasetId, Key, failures
+from accounts.api_schemas import DatasetId, Key, Receipt, failures
 from datasets import api_uploads, services
 from datasets.api_schemas import (
     DatasetDetail,
     DatasetFacts,
     DatasetPage,
     ListQuery,
-    Receipt,
     UploadQuery,
     detail_of,
     facts_of,

@@ -105,15 +105,6 @@ class UploadQuery(Schema):
     name: str | None = Field(None, max_length=120, description="What people see; made from the file's name else.")
 
 
-class Receipt(Schema):
-    """What was deleted."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": SAMPLE_ID, "blobs": 4, "remaining": 0}]})
-    id: str
-    blobs: int = Field(description="How many blobs were removed.")
-    remaining: int = Field(description="How many are still there: 0 is the proof.")
-
-
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """The fields of :class:`DatasetFacts`."""
     return {name: getattr(dataset, name) for name in DatasetFacts.model_fields}

@@ -12,6 +12,7 @@ from ninja.parser import Parser
 
 from accounts.api_access import TokenRequired, UnsupportedMediaType
 from datasets.api import router as datasets_router
+from models_app import api as models_api
 from smartml.errorpages import BadRequest, render_error
 from smartml.errors import InvalidInput, NotFound, SmartMLError, TooLarge
 from smartml.middleware import as_smartml_error
@@ -50,6 +51,8 @@ api = NinjaAPI(
     parser=JsonParser(),
 )
 api.add_router("/datasets", datasets_router)
+api.add_router("/trainings", models_api.trainings)
+api.add_router("/models", models_api.models)
 
 
 def answer_failure(request: HttpRequest, failure: Exception | type[Exception]) -> HttpResponse:
@@ -97,7 +100,7 @@ def _invalid(failure: ValidationError) -> InvalidInput:
     """The faults by the name of their field; of the values that were sent nothing is repeated."""
     fields: dict[str, str] = {}
     for fault in failure.errors:
-        fields.setdefault(_field_name(fault["loc"]), f"{fault['msg']}.")
+        fields.setdefault(_field_name(fault["loc"]), f"{fault['msg'].removeprefix('Value error, ')}.")
     named = ", ".join(name for name in fields if name)[:200]
     return InvalidInput(
         f"The request is not as this address needs it: {named}." if named else "The request has no body.",
