@@ -9,15 +9,17 @@ comes back as it was. The process ends when stdin ends, so it never outlives its
         -> {"predictions": [{"prediction": P, "probabilities": {class: share, ...} | null}, ...]}
     {"op": "explain", "key": K, "row": {feature: value, ...}, "ranking": [feature, ...], "holdout": PATH}
         -> {"explanation": {...}}                 see ``ml.local_explanation``
+    {"op": "examples", "key": K, "holdout": PATH}
+        -> {"examples": [...]}                    see ``ml.example_rows``
     {"op": "unload", "key": K} -> {"unloaded": true | false}
     {"op": "status"}           -> {"keys": [least recently used, ..., most recently used], "bytes": B}
     anything that fails        -> {"error": {"code": C, "message": M}}
 
 D is a directory made by ``ml.bundle.unpack`` and may be deleted as soon as the answer to ``load`` is there.
 Rows are those of ``ml.prediction.check_row``. ``predict`` for a key that is not in memory (never loaded, or
-evicted) has the error code ``not_loaded``: load it and ask again. ``explain`` needs the rows held out, a file of
-``ml.holdout_rows``: with its first request, and for a row of them (``"place": N`` in place of ``row``); without it
-has the error code ``no_rows``. Everything the libraries print goes to stderr.
+evicted) has the error code ``not_loaded``: load it and ask again. ``explain`` and ``examples`` need the rows held
+out, a file of ``ml.holdout_rows``: with the first such request, and to explain a row of them (``"place": N`` in
+place of ``row``); without it they have the error code ``no_rows``. Everything the libraries print goes to stderr.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ml import bundle, loading, local_explanation
+from ml import bundle, example_rows, loading, local_explanation
 from ml.answering import Answer, answer_rows
 from ml.child import keep_stdout
 from ml.prediction import Feature, to_frame
@@ -97,11 +99,23 @@ class Predictors:
     def unload(self, key: str) -> bool:
         return self._loaded.pop(key, None) is not None
 
-    def explain(self, key: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def examples(self, key: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        entry = self._entry(key)
+        if "holdout" in request:
+            entry.usual = local_explanation.usual_rows(Path(request["holdout"]))
+        if entry.usual is None:
+            raise NoRows("The rows held out are not in memory.")
+        return example_rows.examples(entry.usual, entry.features, target=str(entry.predictor.label))
+
+    def _entry(self, key: str) -> _Loaded:
         entry = self._loaded.get(key)
         if entry is None:
             raise NotLoaded("This model is not in memory.")
         self._loaded.move_to_end(key)
+        return entry
+
+    def explain(self, key: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        entry = self._entry(key)
         with quiet_autogluon():
             path = Path(request["holdout"]) if "holdout" in request else None
             if path is not None:
@@ -117,11 +131,7 @@ class Predictors:
             )
 
     def predict(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
-        entry = self._loaded.get(key)
-        if entry is None:
-            raise NotLoaded("This model is not in memory.")
-        self._loaded.move_to_end(key)
-        return _predict(entry, rows)
+        return _predict(self._entry(key), rows)
 
 
 def _load(directory: Path) -> _Loaded:
@@ -161,6 +171,8 @@ def answer(predictors: Predictors, request: Mapping[str, Any]) -> dict[str, Any]
         return {"predictions": predictors.predict(str(request["key"]), request["rows"])}
     if op == "explain":
         return {"explanation": predictors.explain(str(request["key"]), request)}
+    if op == "examples":
+        return {"examples": predictors.examples(str(request["key"]), request)}
     if op == "unload":
         return {"unloaded": predictors.unload(str(request["key"]))}
     if op == "status":

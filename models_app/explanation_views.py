@@ -13,7 +13,7 @@ from models_app import row_explanations, services
 from models_app.explanation_figures import view_of
 from models_app.figure_files import csv_of
 from models_app.figures import find
-from models_app.forms import PredictionForm
+from models_app.prediction_form import PredictionForm
 from models_app.records import Model, ModelVersion
 from models_app.views import version_of
 from smartml.errors import InvalidInput, NotFound

@@ -1,22 +1,17 @@
-"""The training form and the prediction form."""
+"""The training form, and that of a new name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django import forms
 from django.http import QueryDict
 
 from datasets.file_names import clean_name
-from ml.prediction import Feature
 from ml.problem import Preset
-from ml.readable import plain_number
 from models_app.jobs_services import MAX_MODEL_NAME, MIN_FIT_SECONDS, longest_fit_seconds, time_limit_fault
 from models_app.records import JobSettings
 from models_app.setup_form import ColumnSelect, SetupForm, field_of
 from smartml.errors import InvalidInput
-
-# A field costs the server half a millisecond and the reader a glance; nobody fills in hundreds.
-SHOWN_FEATURES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,84 +133,3 @@ class RenameForm(forms.Form):
     name = forms.CharField(
         label="Name", max_length=120, error_messages={"required": "A model needs a name of at least one character."}
     )
-
-
-class PredictionForm(forms.Form):
-    """One field a feature; the fields are called ``f0`` … because column names may hold anything.
-
-    Of a wide model only the first ``SHOWN_FEATURES`` are fields, in the order of its file, unless ``whole``; the
-    others keep their usual values. Values stay text: the schema contract (``ml.prediction.check_row``) judges
-    them, here and everywhere else.
-    """
-
-    def __init__(self, *args: object, features: Sequence[Feature], whole: bool = False, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through to Django as they came
-        shown = features if whole else features[:SHOWN_FEATURES]
-        self.feature_count = len(features)
-        self.folded = {feature.name: _usual(feature) for feature in features[len(shown) :]}
-        self._names = {f"f{index}": feature.name for index, feature in enumerate(shown)}
-        for index, feature in enumerate(shown):
-            self.fields[f"f{index}"] = _field_for(feature)
-
-    def values(self) -> dict[str, str]:
-        """What was entered, and the usual values of the folded features, by column name."""
-        return self.folded | {self._names[key]: value for key, value in self.cleaned_data.items()}
-
-    def add_column_errors(self, errors: Mapping[str, str]) -> None:
-        """Put messages given by column name on their fields."""
-        keys = {name: key for key, name in self._names.items()}
-        for name, message in errors.items():
-            self.add_error(keys.get(name), message)
-
-
-def _usual(feature: Feature) -> str:
-    return "" if feature.default is None else str(feature.default)
-
-
-def _field_for(feature: Feature) -> forms.Field:
-    """A widget by type. Every field may stay empty: models take missing values."""
-    if feature.categories and feature.categories_complete:
-        return _category_field(feature)
-    widget = forms.TextInput()
-    if feature.type in ("integer", "numeric"):
-        # Text with a numeric keyboard: type=number hides what it cannot parse, so nobody could say what was wrong.
-        widget = forms.TextInput(attrs={"inputmode": "decimal"})
-    elif feature.type == "date":
-        widget = forms.TextInput(attrs={"placeholder": "2024-12-31"})
-    return forms.CharField(
-        label=feature.name,
-        required=False,
-        max_length=10_000,
-        initial=feature.default,
-        help_text=_help(feature),
-        widget=widget,
-        # The contract trims what the training trimmed; a no-break space is part of a value.
-        strip=False,
-    )
-
-
-def _category_field(feature: Feature) -> forms.TypedChoiceField:
-    """A choice of all values of a column with few.
-
-    An option is sent as the number of its category: browsers rewrite the line breaks of a value.
-    """
-    numbers = {value: str(number) for number, value in enumerate(feature.categories)}
-    usual = numbers.get(_usual(feature), "")
-    # No value at all is offered where the training has met one.
-    none = [("", "(missing)")] if feature.missing_share > 0 or not usual else []
-    return forms.TypedChoiceField(
-        label=feature.name,
-        required=False,
-        choices=[*none, *((number, value) for value, number in numbers.items())],
-        coerce=lambda number: feature.categories[int(number)],
-        empty_value="",
-        initial=usual,
-        error_messages={"invalid_choice": "Choose one of the values in the list."},
-    )
-
-
-def _help(feature: Feature) -> str:
-    low, high = feature.minimum, feature.maximum
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        return f"Seen in training: {plain_number(low)} to {plain_number(high)}"
-    return ""

@@ -141,7 +141,15 @@ class Predictor:
         :raises BlobMissing: the rows held out were not kept when this version was trained.
         :raises ServiceUnavailable: no answer in time, or the child died twice.
         """
-        return self._in_turn(lambda: self._explain(model, version, asked))
+        return self._in_turn(lambda: self._with_rows(model, version, {"op": "explain", **asked}, "explanation"))
+
+    def examples(self, *, model: Model, version: ModelVersion) -> list[dict[str, Any]]:
+        """Some of the rows held out, see ``ml.example_rows``.
+
+        :raises BlobMissing: they were not kept when this version was trained.
+        :raises ServiceUnavailable: no answer in time, or the child died twice.
+        """
+        return self._in_turn(lambda: self._with_rows(model, version, {"op": "examples"}, "examples"))
 
     def _in_turn(self, call: Callable[[], T]) -> T:
         """One request at a time; once more when the child has ended meanwhile."""
@@ -181,8 +189,8 @@ class Predictor:
         found: list[dict[str, Any]] = _checked(self._answer(model, version, request))["predictions"]
         return found
 
-    def _explain(self, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
-        request = {"op": "explain", **asked}
+    def _with_rows(self, model: Model, version: ModelVersion, request: Mapping[str, Any], what: str) -> Any:
+        """The child's answer to what needs the rows held out, which it is given where it has not kept them."""
         answer = self._answer(model, version, request)
         if answer.get("error", {}).get("code") == "no_rows":
             with workspace("model") as scratch:
@@ -190,9 +198,8 @@ class Predictor:
                 blobs = get_blobs()
                 name = blobs.model_file(model.user_id, model.id, version.version, HOLDOUT, "parquet")
                 blobs.download_to(blobs.models_container, name, path)
-                answer = self._answer(model, version, request | {"holdout": str(path)})
-        found: dict[str, Any] = _checked(answer)["explanation"]
-        return found
+                answer = self._answer(model, version, {**request, "holdout": str(path)})
+        return _checked(answer)[what]
 
     def _answer(self, model: Model, version: ModelVersion, request: Mapping[str, Any]) -> dict[str, Any]:
         """The child's answer to a request about a version, which is loaded first where it has to be."""
@@ -249,6 +256,11 @@ def predict(*, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, 
 def explain(*, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What moves one prediction, from this process's predictor."""
     return _predictor.explain(model=model, version=version, asked=asked)
+
+
+def examples(*, model: Model, version: ModelVersion) -> list[dict[str, Any]]:
+    """Some of the rows held out, from this process's predictor."""
+    return _predictor.examples(model=model, version=version)
 
 
 def stop() -> None:

@@ -1,15 +1,11 @@
 """Records as the templates want them: times left, signs of scores, percentages. No input or output here."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ml.evaluation import Evaluation, ModelRow, lower_is_better
-from ml.prediction import Finding
 from ml.problem import ProblemType
-from ml.readable import plain_number
 from models_app.records import FittedModel, Job, JobStatus, ModelVersion
-from models_app.services import Prediction
 from models_app.setup_presenter import Fact, chosen, metric_of
 
 _BADGES = {
@@ -219,44 +215,3 @@ def _verdict(evaluation: Evaluation, version: ModelVersion, beats: bool) -> str:
     lower = " (lower is better)" if evaluation.lower_is_better else ""
     ignorant = f"that of a guess that ignores every feature is {baseline:.3g}"
     return f"On {rows}, its {metric}{lower} is {score:.3g}; {ignorant}."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbabilityBar:
-    """A class with its probability in percent."""
-
-    label: str
-    percent: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionView:
-    """One answer of a model."""
-
-    target: str
-    answer: str
-    bars: tuple[ProbabilityBar, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def announcement(self) -> str:
-        """The answer as one sentence; with its probability, the same answer to another row is still news."""
-        share = next((f", {bar.percent:.1f} %" for bar in self.bars if bar.label == self.answer), "")
-        return f"{self.target}: {self.answer}{share}"
-
-
-_MOST_BARS = 10
-
-
-def present_prediction(
-    prediction: Prediction, version: ModelVersion, *, folded: Collection[str] = ()
-) -> PredictionView:
-    """A prediction with its most probable classes first; nothing is said about what was not asked (``folded``)."""
-    answer = prediction.prediction
-    ranked = sorted((prediction.probabilities or {}).items(), key=lambda item: -item[1])
-    return PredictionView(
-        target=version.target,
-        answer=plain_number(answer) if isinstance(answer, float) else str(answer),
-        bars=tuple(ProbabilityBar(label=name, percent=100 * share) for name, share in ranked[:_MOST_BARS]),
-        findings=tuple(finding for finding in prediction.findings if finding.field not in folded),
-    )

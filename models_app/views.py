@@ -1,4 +1,4 @@
-"""Models: list, page, prediction, download, deletion."""
+"""Models: list, page, download, deletion."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -6,14 +6,13 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from datasets import services as datasets
 from models_app import labels, news, services
-from models_app.forms import PredictionForm, RenameForm
-from models_app.presenters import present_evaluation, present_prediction
+from models_app.forms import RenameForm
+from models_app.presenters import present_evaluation
 from models_app.records import Model, ModelVersion
 from models_app.setup_presenter import chosen_for_version, cross_validation
 from smartml.errors import BlobMissing, InvalidInput, NotFound, ServiceUnavailable
@@ -108,25 +107,3 @@ def model_download(request: UserRequest, model_id: str, version: int) -> HttpRes
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or "attachment"
     response["X-Checksum-SHA256"] = found.zip_sha256
     return response
-
-
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResponse:
-    """The form of one prediction; posting it answers with probabilities and findings."""
-    model = services.get_model(user_id=request.user.id, model_id=model_id)
-    found = version_of(model, version)
-    sent = request.POST if request.method == "POST" else request.GET
-    whole = bool(sent.get("all"))
-    features = services.model_features(model=model, version=version)
-    form = PredictionForm(request.POST if request.method == "POST" else None, features=features, whole=whole)
-    context: dict[str, object] = {"model": model, "version": found, "form": form, "whole": whole}
-    if form.is_bound and form.is_valid():
-        try:
-            prediction = services.predict(model=model, version=version, values=form.values())
-            context["prediction"] = present_prediction(prediction, found, folded=form.folded)
-        except InvalidInput as error:
-            form.add_column_errors(error.fields or {"": error.message})
-    template = "models_app/_predict.html" if wants_fragment(request) else "models_app/predict.html"
-    return render(request, template, context, status=422 if form.is_bound and form.errors else 200)

@@ -87,6 +87,8 @@
     (field || content?.querySelector(".alert-danger[tabindex]"))?.focus();
   };
   document.addEventListener("htmx:afterSettle", (event) => {
+    // Somebody who is typing must not be taken elsewhere.
+    if (event.detail.elt?.closest?.("[data-keeps-focus]")) return;
     if ([409, 413, 422].includes(event.detail.xhr?.status)) focusFirstInvalid();
   });
   document.addEventListener("DOMContentLoaded", () => {

@@ -6,7 +6,8 @@ from datasets import activities
 from datasets import services as datasets
 from datasets.activities import ActivityKind, ActivityStatus
 from datasets.tasks import run_activity
-from models_app import explanations, followups, predictor, row_explanations, services
+from ml.prediction import Mode
+from models_app import example_rows, explanations, followups, predictor, row_explanations, services
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from smartml.errors import InvalidInput
@@ -76,6 +77,15 @@ def test_a_trained_model_is_explained_without_its_dataset_and_leaves_nothing(sta
     held_out = row_explanations.explain_place(model=model, version=model.current, number=number)
     index = number - 1
     assert float(held_out.truth.replace(",", "")) == pytest.approx(100_000 + 25_000 * (index % 9) + index, rel=1e-5)
+    # Rows held out, as a person would type them, are the rows that the model was judged by.
+    drawn = [example_rows.draw(model=model, version=model.current) for _ in range(3)]
+    said = services.predict_rows(model=model, version=1, rows=[row.values for row in drawn], mode=Mode.STRICT)
+    for row, answer in zip(drawn, said.answers, strict=True):
+        assert float(row.truth) == 100_000 + 25_000 * ((row.number - 1) % 9) + row.number - 1
+        assert answer.interval.high - answer.interval.low == pytest.approx(
+            2 * services.model_reach(model=model, version=1).reach
+        )
+        assert answer.interval.low < answer.prediction < answer.interval.high
     predictor.stop()
     assert workspaces() == []
 

@@ -13,8 +13,8 @@ from accounts.models import User
 from datasets import services as datasets
 from ml.prediction import Feature, Finding
 from models_app import repository
-from models_app.forms import PredictionForm
-from models_app.presenters import present_prediction
+from models_app.prediction_form import PredictionForm
+from models_app.prediction_presenter import present_prediction
 from models_app.services import Prediction
 from storage.blobs import get_blobs, reset_blobs
 from storage.ids import new_id
@@ -294,11 +294,11 @@ def test_a_wide_model_shows_its_first_features_and_says_so(owner, user, stack):
     model = stored_model(user.id, stored_dataset(user.id), features=wide(1000))
     url = _urls(model)["predict"]
     fragment = owner.get(url, headers=HX).content.decode()
-    assert fragment.count("inputmode") == 60
+    assert fragment.count("data-column") == 60
     assert "The first 60 of 1,000 columns" in fragment
     assert f'{url}?all=1"' in fragment
     whole = owner.get(url, {"all": "1"}, headers=HX).content.decode()
-    assert whole.count("inputmode") == 1000
+    assert whole.count("data-column") == 1000
     assert 'name="all" value="1"' in whole
     wrong = owner.post(url, {"all": "1", "f999": "many"}, headers=HX)
     assert wrong.status_code == 422
@@ -339,12 +339,10 @@ def test_the_answer_is_announced_and_what_is_folded_is_not_warned_about(model):
         probabilities={"dog": 0.1, "duck": 0.9},
         findings=tuple(Finding(field=name, kind="missing", message=f"No {name}.") for name in ("legs", "wings")),
     )
-    context = {
-        "model": model,
-        "version": model.current,
-        "form": PredictionForm(features=(LEGS,)),
-        "prediction": present_prediction(answer, model.current, folded={"wings"}),
-    }
+    view = present_prediction(answer, model.current, folded={"wings"})
+    form = PredictionForm(features=(LEGS,))
+    assert form.add_findings(view.findings) == ()
+    context = {"model": model, "version": model.current, "form": form, "prediction": view}
     shown = render_to_string("models_app/_predict.html", context)
     assert 'data-announce="species: duck, 90.0 %"' in shown
     assert "No legs." in shown
