@@ -1,11 +1,16 @@
 """A stored model made ready to be unpickled, by a child process without secrets: verified first, then unpacked."""
 
 from pathlib import Path
+from typing import Final
 
 from ml import bundle
 from models_app import signing
 from models_app.records import Model, ModelVersion
+from smartml.errors import BlobMissing, IntegrityError, VersionMismatch
 from storage.blobs import get_blobs
+
+# Why a stored model cannot be opened here, whatever is asked of it.
+REFUSALS: Final = (VersionMismatch, IntegrityError, BlobMissing)
 
 
 def fetch(*, model: Model, version: ModelVersion, scratch: Path) -> Path:

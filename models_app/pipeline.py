@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from datasets import services as datasets
 from datasets.records import Dataset
-from ml import bundle, drift, evaluation, holdout_rows, overriding, prediction, profiling, splits, training
+from ml import bundle, drift, evaluation, golden, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
 from ml.cross_validation import FOLDS, CrossValidated, NotCrossValidated, cross_validate, rare_rows
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 # Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
 DOWNLOADING, READING, SPLITTING, FITTING, SCORING = 0.01, 0.05, 0.08, 0.1, 0.85
-PACKING, REPORTING, STORING = 0.9, 0.93, 0.95
+PACKING, RELOADING, REPORTING, STORING = 0.9, 0.92, 0.93, 0.95
 # Of the time limit, where folds are fitted after the model itself.
 _FIT_SHARE = 0.4
 
@@ -120,6 +120,7 @@ class _Run:
         kept = holdout_rows.write(
             holdout, split.places, path=self.scratch / "holdout.parquet", seed=job.settings.seed
         )
+        golden_rows = golden.choose(holdout, features, seed=job.settings.seed)
         del train, holdout, split, parts, said
         self._advance(JobStatus.STORING, "Packing", PACKING)
         metadata = bundle.build_metadata(
@@ -130,6 +131,8 @@ class _Run:
             unused_features=unused,
         ) | {"chosen_types": [chosen.as_dict() for chosen in self.chosen_types]}
         archive = self._pack(fitted.predictor, metadata)
+        self._stage("Loading what was packed", RELOADING)
+        kept_answers = golden.record(archive, golden_rows, features=features, scratch=self.scratch)
         self._stage("Writing the report", REPORTING)
         write_report = partial(
             reports.render,
@@ -152,6 +155,7 @@ class _Run:
             features=features,
             figures=figures,
             reference=reference,
+            golden=kept_answers,
             chosen_types=self.chosen_types,
             base_model=fitted.best_model,
             fit_seconds=fitted.fit_seconds,

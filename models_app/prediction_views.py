@@ -7,16 +7,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from datasets import services as datasets
 from ml.problem import ProblemType
 from ml.readable import plain_number
-from models_app import example_rows, services
+from models_app import example_rows, opening, services
 from models_app.prediction_form import PredictionForm
 from models_app.prediction_presenter import present_prediction
 from models_app.records import Model, ModelVersion
 from models_app.views import version_of
 from models_app.what_if import FirstAnswer
 from smartml.errors import InvalidInput
-from smartml.htmx import UserRequest, wants_fragment
+from smartml.htmx import UserRequest, wants_fragment, wants_json
 
 Context = dict[str, object]
 
@@ -39,7 +40,14 @@ def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResp
         if example is not None:
             context["truth"] = _truth(example.truth, found)
             form = PredictionForm.filled(example.values, features=features, whole=whole)
-    return _page(request, model, found, form, context | _answered(model, found, form), whole=whole)
+    try:
+        context |= _answered(model, found, form)
+    except opening.REFUSALS as error:
+        if request.method != "POST" or wants_json(request):
+            raise
+        context["refused"] = error
+        context["has_dataset"] = datasets.has_dataset(user_id=model.user_id, dataset_id=found.dataset_id)
+    return _page(request, model, found, form, context, whole=whole)
 
 
 @login_required
@@ -101,4 +109,5 @@ def _page(
     address = request.build_absolute_uri(f"/api/v1/models/{model.id}/predict")
     context |= {"model": model, "version": version, "form": form, "whole": whole, "api_address": address}
     template = "models_app/_predict.html" if wants_fragment(request) else "models_app/predict.html"
-    return render(request, template, context, status=422 if form.is_bound and form.errors else 200)
+    status = 409 if "refused" in context else 422 if form.is_bound and form.errors else 200
+    return render(request, template, context, status=status)

@@ -161,8 +161,9 @@ class ModelVersion:
     regression it is an error and lower is better, see ``lower_is_better``). ``baseline`` is the same metric of
     the majority class or the training mean on the same holdout rows. Sizes in bytes. ``settings`` is what was
     asked for; a version stored before that was kept knows its target, preset and time limit alone (``asked``).
-    ``zip_hmac``: see ``models_app.signing``; None for a version from before there were signatures.
-    ``dataset_sha256`` is of the file it was trained on; versions stored earlier do not know it.
+    ``zip_hmac``: see ``models_app.signing``; ``golden_checked_at``, ``golden_drifted``: when its golden rows were
+    last asked (``ml.golden``) and of how many the answer had changed. ``dataset_sha256`` is of the file it was
+    trained on. None for a version from before these were kept.
     """
 
     version: int
@@ -191,6 +192,8 @@ class ModelVersion:
     note: str = ""
     deleting_at: datetime | None = None
     dataset_sha256: str | None = None
+    golden_checked_at: datetime | None = None
+    golden_drifted: int | None = None
 
     @property
     def asked(self) -> JobSettings:

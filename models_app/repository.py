@@ -4,7 +4,6 @@ The top level of a document mirrors the facts of its current version. A model is
 from its first version until ``remove``.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -138,11 +137,11 @@ def set_facts(*, model: Model, version: ModelVersion, **facts: object) -> bool:
     return found.matched_count == 1
 
 
-def every_ready() -> Iterator[Model]:
-    """All models of everybody, for the operator's commands, in the order they were made."""
-    with translated():
-        for document in get_collection(Name.MODELS).find({"status": _READY}, sort=[("_id", 1)]):
-            yield to_record(document)
+@translated()
+def every_ready() -> tuple[tuple[str, str], ...]:
+    """Model and user of everybody's models, for the operator's commands, in the order they were made."""
+    found = get_collection(Name.MODELS).find({"status": _READY}, {"user_id": 1}, sort=[("_id", 1)])
+    return tuple((str(document["_id"]), str(document["user_id"])) for document in found)
 
 
 @translated()

@@ -55,6 +55,7 @@ def store(
     features: tuple[Feature, ...],
     figures: Diagnosis,
     reference: Reference,
+    golden: Mapping[str, Any],
     chosen_types: tuple[ChosenType, ...],
     base_model: str,
     fit_seconds: float,
@@ -75,6 +76,7 @@ def store(
         },
         "figures": figures,
         "reference": reference,
+        "golden": golden,
     }
 
     def upload() -> ModelVersion:
@@ -113,6 +115,8 @@ def _version(job: Job, report: Evaluation, stored: Stored, *, base_model: str, f
         zip_sha256=stored.sha256,
         stored_size=stored.size,
         settings=job.settings,
+        golden_checked_at=timezone.now(),
+        golden_drifted=0,
     )
 
 

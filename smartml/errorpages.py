@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
 from smartml.errors import SmartMLError, StorageNotConfigured, TooManyRequests
-from smartml.htmx import as_alert, wants_fragment
+from smartml.htmx import as_alert, is_api, wants_fragment, wants_json
 from smartml.requestid import current_request_id
 
 logger = logging.getLogger(__name__)
@@ -50,16 +50,6 @@ class MethodNotAllowed(SmartMLError):
     status = 405
     code = "method_not_allowed"
     default_hint = "Use the buttons and links of the page."
-
-
-def is_api(request: HttpRequest) -> bool:
-    """Whether this is an address of the API, which answers programs."""
-    return request.path_info.startswith("/api/v")
-
-
-def wants_json(request: HttpRequest) -> bool:
-    """Whether the client is a program, or prefers JSON: by its Accept header."""
-    return is_api(request) or request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def render_error(request: HttpRequest, error: SmartMLError) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The only module that knows the HTMX headers."""
+"""What kind of answer a request wants. The only module that knows the HTMX headers."""
 
 from urllib.parse import urlsplit
 
@@ -32,6 +32,16 @@ def wants_fragment(request: HttpRequest) -> bool:
     """
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether this is an address of the API, which answers programs."""
+    return request.path_info.startswith("/api/v")
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the client is a program, or prefers JSON: by its Accept header."""
+    return is_api(request) or request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def goto(request: HttpRequest, url: str) -> HttpResponse:

@@ -12,9 +12,9 @@ from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from smartml import requestid
-from smartml.errorpages import MethodNotAllowed, SignInRequired, is_api, render_error, wants_json
+from smartml.errorpages import MethodNotAllowed, SignInRequired, render_error
 from smartml.errors import ServiceUnavailable, SmartMLError
-from smartml.htmx import page_url, wants_fragment
+from smartml.htmx import is_api, page_url, wants_fragment, wants_json
 
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]

@@ -170,6 +170,8 @@ _VERSION: Final = _closed(
     optional={
         "settings": _SETTINGS,
         "zip_hmac": _SHA256,
+        "golden_checked_at": _DATE,
+        "golden_drifted": _COUNT,
         "dataset_sha256": _SHA256,
         "note": _text(MAX_NOTE),
         "deleting_at": _DATE,

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from django.core.cache import caches
@@ -111,6 +112,14 @@ def predictor_stopped_at_the_end() -> Iterator[None]:
     """A page that predicts starts a process that is kept for the next prediction."""
     yield
     predictor.stop()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip of a real model (``tests.opening``)."""
+    from tests.opening import make_archive
+
+    return make_archive(tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture(scope="session")

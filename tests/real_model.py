@@ -1,8 +1,5 @@
-"""A model of a few seconds' training, stored as the application stores one, for tests that ask it for answers."""
+"""The model of ``tests.opening`` as the application stores one, for tests that ask it for answers."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from bson import ObjectId
@@ -13,8 +10,6 @@ from models_app.records import Model
 from storage.blobs import get_blobs
 from storage.mongo import get_database
 from tests.factories import LEGS, stored_dataset, stored_model
-from tests.integration.test_predictor import MAKE_BUNDLE
-from tests.training import ROOT
 
 WINGS = Feature(
     name="wings", type="boolean", kind="category", dtype="object", categories=("no", "yes"), default="no"
@@ -24,13 +19,6 @@ WEIGHT = Feature(
 )
 DOG = {"legs": 4, "wings": "no", "weight": 21.0}
 DUCK = {"legs": 2, "wings": "yes", "weight": 1.5}
-
-
-def make_archive(directory: Path) -> Path:
-    """The zip of a model that tells dogs from ducks."""
-    script = f"import django; django.setup()\n{MAKE_BUNDLE}"
-    subprocess.run([sys.executable, "-c", script, str(directory)], cwd=ROOT, env=os.environ, check=True)
-    return directory / "model.zip"
 
 
 def store_archive(user_id: str, archive: Path) -> Model:

@@ -138,6 +138,8 @@ def make_version(job: Job, **changes: Any) -> ModelVersion:
         "train_rows": 80,
         "holdout_rows": 20,
         "zip_hmac": "cd" * 32,
+        "golden_checked_at": now(),
+        "golden_drifted": 0,
         "preset": job.settings.preset,
         "time_limit": job.settings.time_limit,
         "fit_seconds": 12.25,

@@ -116,7 +116,7 @@ def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:
 def assert_one_model(stack, job: Job, *, seconds: float = 10.0) -> None:
     """Exactly the blobs of one version, one model, one count; nothing else."""
     prefix = f"{job.user_id}/{job.model_id}"
-    stems = dict.fromkeys(("evaluation", "figures", "reference", "schema"), "json")
+    stems = dict.fromkeys(("evaluation", "figures", "golden", "reference", "schema"), "json")
     stems |= {"model": "zip", "holdout": "parquet", "report": "html"}
     names = [f"{prefix}/{stem}-v{job.version}.{extension}" for stem, extension in stems.items()]
     assert model_blobs(stack) == sorted(names)

@@ -160,6 +160,8 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
         *(("models", ("versions", 0), each) for each in ("note", "deleting_at")),
         *(("models", (), each) for each in ("pinned", "previous_version", "current_since", "tags", "note")),
         ("models", ("versions", 0), "dataset_sha256"),
+        ("models", ("versions", 0), "golden_checked_at"),
+        ("models", ("versions", 0), "golden_drifted"),
         *(("activities", (), each) for each in ("dataset_id", "model_id", "version")),
     }
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from datasets import services as datasets
 from ml.options import ClassWeights, HoldoutKind
-from models_app import jobs_repository, services, signing
+from models_app import golden, jobs_repository, services, signing
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from storage.blobs import get_blobs
@@ -66,6 +66,8 @@ def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, us
     # Signed with the worker's key: the training's process had none.
     assert version.zip_hmac is not None
     signing.verify(model=model, version=version)
+    again = golden.replay(model=model, version=version)
+    assert (again.rows, again.drifted) == (8, 0)
     stored = list(get_blobs().list_prefix(stack.models_container, f"{user.id}/{model.id}/"))
     assert version.stored_size == sum(blob.size for blob in stored)
     assert datasets.totals_of(user_id=user.id).models_bytes == version.stored_size

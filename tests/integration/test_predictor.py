@@ -1,70 +1,27 @@
 """Predictions through the child process that opens the models."""
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import threading
-import zipfile
-from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
 
 from ml import bundle
-from models_app import predictor, signing
+from models_app import predictor
 from models_app.predictor import Predictor
 from smartml.errors import BlobMissing, IntegrityError, ServiceUnavailable, VersionMismatch
 from storage.blobs import get_blobs
 from storage.workspace import sweep_workspaces
-from tests.factories import stored_dataset, stored_model
+from tests.opening import with_other_libraries, with_zip
 from tests.training import ROOT, workspaces
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
-MAKE_BUNDLE = """
-import sys
-from pathlib import Path
-import pandas
-from ml import bundle, evaluation, prediction, training
-from ml.problem import Preset, ProblemType
-from tests.factories import ANIMALS
-import io
-
-directory = Path(sys.argv[1])
-frame = pandas.read_csv(io.StringIO(ANIMALS))
-train, holdout = training.split_holdout(
-    frame, target="species", problem_type=ProblemType.BINARY, share=0.2, seed=0
-)
-result = training.fit(
-    train, target="species", problem_type=ProblemType.BINARY, preset=Preset.QUICK, time_limit=20,
-    directory=directory / "fit", seed=0, on_event=lambda event: None, families=["GBM"],
-)
-report = evaluation.evaluate(
-    result.predictor, train=train, holdout=holdout, target="species", problem_type=ProblemType.BINARY
-)
-types = {"legs": "integer", "wings": "boolean", "weight": "numeric"}
-features = prediction.feature_schema(train, target="species", columns_types=types)
-metadata = bundle.build_metadata(
-    target="species", problem_type=ProblemType.BINARY, evaluation=report, features=features, unused_features=[]
-)
-bundle.pack(
-    bundle.prepare_for_storage(result.predictor, directory / "stored"), directory / "model.zip", metadata=metadata
-)
-"""
 DOG = {"legs": 4, "wings": "no", "weight": 21.0}
 DUCK = {"legs": 2, "wings": "yes", "weight": 1.5}
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory) -> Path:
-    """A real model of a few seconds' training, zipped."""
-    directory = tmp_path_factory.mktemp("bundle")
-    script = f"import django; django.setup()\n{MAKE_BUNDLE}"
-    subprocess.run([sys.executable, "-c", script, str(directory)], cwd=ROOT, env=os.environ, check=True)
-    return directory / "model.zip"
 
 
 @pytest.fixture
@@ -78,21 +35,6 @@ def serving():
 @pytest.fixture
 def model(stack, user, archive):
     return with_zip(user, archive)
-
-
-def with_zip(user, path: Path, *, sha256: str | None = None, **changes: object):
-    """A model whose stored zip is the file at ``path``."""
-    model = stored_model(user.id, stored_dataset(user.id))
-    get_blobs().delete_model_version(user_id=user.id, model_id=model.id, version=1)
-    stored = get_blobs().upload_model(user_id=user.id, model_id=model.id, version=1, path=path)
-    sha256 = sha256 or stored.sha256
-    facts = {
-        "zip_sha256": sha256,
-        "zip_size": stored.size,
-        "zip_hmac": signing.sign(model_id=model.id, version=1, sha256=sha256),
-    }
-    version = replace(model.current, **(facts | changes))
-    return replace(model, versions=(version,))
 
 
 def ask(serving: Predictor, model, *rows):
@@ -197,15 +139,7 @@ def test_a_file_that_is_gone_is_said(serving, model):
 
 
 def test_a_model_of_other_library_versions_is_refused(serving, user, stack, archive, tmp_path):
-    other = tmp_path / "old.zip"
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as target:
-        for entry in source.infolist():
-            data = source.read(entry)
-            if entry.filename == bundle.METADATA:
-                metadata = json.loads(data)
-                metadata["versions"]["autogluon.tabular"] = "0.8.2"
-                data = json.dumps(metadata).encode()
-            target.writestr(entry.filename, data)
+    other = with_other_libraries(archive, tmp_path)
     with pytest.raises(VersionMismatch, match=r"0\.8\.2"):
         ask(serving, with_zip(user, other), DOG)
 

@@ -42,6 +42,7 @@ def store(job, tmp_path):
             features=(),
             figures={"rows": 8},
             reference={"rows": 32, "columns": []},
+            golden={"rows": []},
             chosen_types=(),
             base_model="LightGBM",
             fit_seconds=1.0,

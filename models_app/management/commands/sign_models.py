@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from models_app import repository, signing
+from models_app.every_version import every_version
 from models_app.records import Model, ModelVersion
 from smartml.errors import SmartMLError
 from storage.blobs import get_blobs
@@ -19,18 +20,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         signed, refused = 0, 0
-        for model in repository.every_ready():
-            for version in model.versions:
-                signature = signing.sign(model_id=model.id, version=version.version, sha256=version.zip_sha256)
-                if version.zip_hmac == signature:
-                    continue
-                fault = _fault(model, version)
-                if fault is None:
-                    repository.set_facts(model=model, version=version, zip_hmac=signature)
-                    signed += 1
-                else:
-                    self.stderr.write(f"{model.id} v{version.version}: {fault}")
-                    refused += 1
+        for model, version in every_version():
+            signature = signing.sign(model_id=model.id, version=version.version, sha256=version.zip_sha256)
+            if version.zip_hmac == signature:
+                continue
+            fault = _fault(model, version)
+            if fault is None:
+                repository.set_facts(model=model, version=version, zip_hmac=signature)
+                signed += 1
+            else:
+                self.stderr.write(f"{model.id} v{version.version}: {fault}")
+                refused += 1
         self.stdout.write(f"{signed} version{'s' * (signed != 1)} signed with the present key.")
         if refused:
             raise CommandError(f"{refused} could not be signed; their owners can train them again.")
