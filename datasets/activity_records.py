@@ -17,6 +17,7 @@ class ActivityKind(StrEnum):
     RELATION = "relation"
     INDEX = "index"
     EXPLAIN = "explain"
+    COMPARE = "compare"
     AUTOPSY = "autopsy"
     LABELS = "labels"
 

@@ -11,9 +11,10 @@ class ModelsAppConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.closing import register
-        from models_app import autopsies, explanations
+        from models_app import autopsies, comparisons, explanations
 
         explanations.register()
+        comparisons.register()
         autopsies.register()
         register(_delete_all_of_user, last=_forget_jobs_of_user)
         # Django tells apps with models only.

@@ -17,7 +17,7 @@ from ml.diagnosis import Diagnosis
 from ml.evaluation import Evaluation
 from ml.overriding import ChosenType
 from ml.prediction import Feature, Finding, Mode, check_row, check_rows
-from models_app import followups, jobs_repository, jobs_services, predictor, repository
+from models_app import comparison_files, followups, jobs_repository, jobs_services, predictor, repository
 from models_app.jobs_services import (
     FormAlreadyUsed,
     cancel_job,
@@ -162,6 +162,7 @@ def delete_model(*, user_id: str, model_id: str) -> tuple[Model, Removed]:
     followups.stop_model(user_id=user_id, model_id=model_id)
     _forget_blobs(model)
     removed = delete_all(partial(get_blobs().delete_model, user_id=user_id, model_id=model_id))
+    comparison_files.forget(user_id=user_id, model_id=model_id)
     repository.remove(model_id=model_id, user_id=user_id)
     followups.forget_model(model_id=model_id)
     return model, removed

@@ -5,6 +5,7 @@ from django.urls import path
 from models_app import (
     autopsy_views,
     bundle_views,
+    compare_views,
     explanation_views,
     figure_views,
     golden_views,
@@ -37,6 +38,9 @@ urlpatterns = [
     path("jobs/<oid:job_id>/cancel", job_views.job_cancel, name="job_cancel"),
     path("jobs/<oid:job_id>/stop", job_views.job_stop, name="job_stop"),
     path("models/", views.model_list, name="list"),
+    path("models/compare", compare_views.compare, name="compare"),
+    path("models/compare/paired", compare_views.paired, name="compare_paired"),
+    path("models/compare/paired/cancel", compare_views.paired_cancel, name="compare_paired_cancel"),
     path("models/<oid:model_id>", views.model_detail, name="detail"),
     path("models/<oid:model_id>/rename", views.model_rename, name="rename"),
     path("models/<oid:model_id>/delete", views.model_delete, name="delete"),

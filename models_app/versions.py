@@ -6,7 +6,7 @@ itself until somebody has chosen a version by hand; from then on it waits to be 
 
 from functools import partial
 
-from models_app import followups, services, versions_repository
+from models_app import comparison_files, followups, services, versions_repository
 from models_app.records import Model, ModelStatus, ModelVersion
 from smartml.errors import Conflict, NotFound
 from storage.blobs import Removed, get_blobs
@@ -75,6 +75,7 @@ def delete_version(*, user_id: str, model_id: str, version: int) -> tuple[Model,
     removed = delete_all(
         partial(get_blobs().delete_model_version, user_id=user_id, model_id=model_id, version=version)
     )
+    comparison_files.forget(user_id=user_id, model_id=model_id, version=version)
     versions_repository.remove(model_id=model_id, user_id=user_id, version=version)
     followups.forget_model(model_id=model_id, version=version)
     return model, removed

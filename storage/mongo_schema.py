@@ -269,7 +269,7 @@ _ACTIVITY: Final = _closed(
         "_id": _ID,
         "user_id": _ID,
         "kind": _one_of(
-            "kaggle", "read", "convert", "profile", "relation", "index", "explain", "autopsy", "labels"
+            "kaggle", "read", "convert", "profile", "relation", "index", "explain", "compare", "autopsy", "labels"
         ),
         "subject": _COLUMN,
         "status": _one_of("queued", "running", "succeeded", "failed", "cancelled"),

@@ -18,6 +18,12 @@ def score(value: float | None) -> str:
 
 
 @register.filter
+def signed_score(value: float | None) -> str:
+    """A difference of two scores, with its sign."""
+    return "–" if value is None else f"+{score(value)}" if value > 0 else score(value).replace("-", "−")
+
+
+@register.filter
 def score_range(bounds: tuple[float, float] | None) -> str:
     """Both ends of an interval; a dash where there is none."""
     return "–" if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"

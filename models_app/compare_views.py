@@ -1,0 +1,164 @@
+"""Any two versions side by side, and both asked the same rows."""
+
+import re
+from typing import Final
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from ml.prediction import Feature
+from models_app import comparisons, services
+from models_app.compare_figures import overlaid
+from models_app.compare_presenter import (
+    best_of,
+    data_lines,
+    effort_lines,
+    feature_changes,
+    paired_lines,
+    paired_sentence,
+    score_lines,
+    setting_lines,
+)
+from models_app.figures import FigureView
+from models_app.likeness import Side, cautions, same_question
+from models_app.records import Model, ModelStatus, ModelVersion
+from models_app.templatetags.scores import metric_label, milliseconds, score
+from models_app.version_views import side_of
+from smartml.errors import BlobMissing, NotFound
+from smartml.htmx import UserRequest, goto, wants_fragment
+
+_WHICH: Final = re.compile(r"([0-9a-f]{24}):([1-9][0-9]{0,8})")
+_OFFERED_MODELS: Final = 50
+_CHOOSE: Final = "Choose two different versions to compare."
+
+
+@login_required
+@require_GET
+@never_cache
+def compare(request: UserRequest) -> HttpResponse:
+    """``?left=ID:V&right=ID:V``; of boxes that were ticked (``pick``) there must be two. Else there is a choice."""
+    picked = request.GET.getlist("pick")
+    if len(picked) == 2 and len(set(picked)) == 2:
+        query = urlencode({"left": picked[0], "right": picked[1]})
+        return goto(request, f"{reverse('models:compare')}?{query}")
+    if picked or not {"left", "right"} <= request.GET.keys():
+        return _choice(request, fault=_CHOOSE if picked else "")
+    left, right = _sides(request)
+    if (left.model.id, left.version.version) == (right.model.id, right.version.version):
+        return _choice(request, fault=_CHOOSE)
+    return render(request, "models_app/compare.html", _context(left, right))
+
+
+def _choice(request: UserRequest, *, fault: str) -> HttpResponse:
+    page = services.list_models(user_id=request.user.id, limit=_OFFERED_MODELS)
+    offered = [
+        (model.name, [(f"{model.id}:{each.version}", _offer(model, each)) for each in reversed(model.versions)])
+        for model in page.items
+        if model.status is ModelStatus.READY
+    ]
+    options = [which for _, versions in offered for which, _ in versions]
+    chosen = (
+        [request.GET.get("left") or options[0], request.GET.get("right") or options[-1]] if options else ["", ""]
+    )
+    context = {
+        "offered": offered,
+        "fault": fault,
+        "fields": (("left", "Left", chosen[0]), ("right", "Right", chosen[1])),
+    }
+    return render(request, "models_app/compare_choice.html", context, status=422 if fault else 200)
+
+
+def _offer(model: Model, version: ModelVersion) -> str:
+    scored = f"{score(version.accuracy)} {metric_label(version.metric_name)}"
+    return f"{model.name} v{version.version}: {version.target[:60]}, {scored}"
+
+
+def _sides(request: UserRequest) -> tuple[Side, Side]:
+    return _side(request, "left"), _side(request, "right")
+
+
+def _side(request: UserRequest, name: str) -> Side:
+    found = _WHICH.fullmatch(request.GET.get(name, ""))
+    if found is None:
+        raise NotFound("There is no such version to compare.", hint="Choose two in the list of models.")
+    model = services.get_model(user_id=request.user.id, model_id=found[1])
+    return side_of(model, int(found[2]))
+
+
+def _context(left: Side, right: Side) -> dict[str, object]:
+    features = tuple(_features(side) for side in (left, right))
+    diagnoses = [services.model_diagnosis(model=side.model, version=side.version.version) for side in (left, right)]
+    figures: tuple[FigureView, ...] = ()
+    if same_question(left.version, right.version) and diagnoses[0] is not None and diagnoses[1] is not None:
+        figures = overlaid(diagnoses[0], diagnoses[1], (left.name, right.name))
+    return {
+        "left": left,
+        "right": right,
+        "sides": (left, right),
+        "bests": (best_of(left.evaluation), best_of(right.evaluation)),
+        "query": _query(left, right),
+        "cautions": cautions(left, right),
+        "same_question": same_question(left.version, right.version),
+        "scores": score_lines(left, right),
+        "parts": (
+            ("Settings", setting_lines(left, right)),
+            ("Data", data_lines(left, right, (features[0], features[1]))),
+            ("Effort", effort_lines(left, right, milliseconds=milliseconds, size=filesizeformat)),
+        ),
+        "feature_changes": feature_changes(*features),
+        "figures": figures,
+    }
+
+
+def _features(side: Side) -> tuple[Feature, ...]:
+    try:
+        return services.model_features(model=side.model, version=side.version.version)
+    except BlobMissing:
+        return ()
+
+
+def _query(left: Side, right: Side) -> str:
+    which = {name: f"{side.model.id}:{side.version.version}" for name, side in (("left", left), ("right", right))}
+    return urlencode(which)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def paired(request: UserRequest) -> HttpResponse:
+    """Both asked the same rows, or how far that is; posting begins it again after it has stopped."""
+    left, right = _sides(request)
+    if request.method == "POST":
+        comparisons.start(left, right)
+        if not wants_fragment(request):
+            return goto(request, f"{reverse('models:compare_paired')}?{_query(left, right)}")
+    return _section(request, left, right)
+
+
+@login_required
+@require_POST
+def paired_cancel(request: UserRequest) -> HttpResponse:
+    """End the work on it; the section offers to begin again."""
+    left, right = _sides(request)
+    comparisons.cancel(left, right)
+    if not wants_fragment(request):
+        return goto(request, f"{reverse('models:compare_paired')}?{_query(left, right)}")
+    return _section(request, left, right)
+
+
+def _section(request: UserRequest, left: Side, right: Side) -> HttpResponse:
+    state = comparisons.state_of(left, right)
+    context: dict[str, object] = {"left": left, "right": right, "state": state, "query": _query(left, right)}
+    if state.pairing is not None and not state.pairing["why_not"]:
+        context["lines"] = paired_lines(state.pairing)
+        context["sentence"] = paired_sentence(state.pairing, left.version.metric_name, left, right)
+    elif state.activity is not None:
+        context["percent"] = round(100 * state.activity.progress)
+    template = "models_app/_paired.html" if wants_fragment(request) else "models_app/paired.html"
+    return render(request, template, context)
