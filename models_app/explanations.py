@@ -1,13 +1,16 @@
 """What a model looks at: computed once for each version by follow-up work, kept as ``explanations-v{n}.json``."""
 
+import json
 from dataclasses import dataclass
 from typing import Final, cast
 
 from datasets.activities import Activity, ActivityKind, ActivityStatus
 from ml.explaining import FORMAT, Explanation
-from models_app import followups
+from models_app import followups, services
+from models_app.explanation_figures import view_of
 from models_app.followups import Followup
 from models_app.records import Model
+from models_app.report_explanation import with_explanation
 from smartml.errors import NotFound
 
 MODULE: Final = "ml.explainer"
@@ -54,7 +57,18 @@ def explain(work: Followup) -> None:
             "seed": work.version.asked.seed,
         }
         output = work.run_child(MODULE, request, place=place, what="looked into the model")
-        work.put(STEM, output.read_bytes())
+        data = output.read_bytes()
+    work.put(STEM, data)
+    _complete_report(work, json.loads(data))
+
+
+def _complete_report(work: Followup, found: Explanation) -> None:
+    """The report was written by the training; it is replaced as a whole."""
+    report = work.get(services.REPORT, ext="html")
+    if report is not None:
+        completed = with_explanation(report, view_of(found, target=work.version.target))
+        if completed is not None:
+            work.put(services.REPORT, completed, ext="html")
 
 
 def state_of(*, model: Model, version: int) -> ExplanationState:

@@ -13,35 +13,35 @@ work is offered once, when the app starts::
 ``place.model`` is the unpacked model, verified; ``place.holdout`` the rows it was judged by (``ml.holdout_rows``),
 None for a version from before they were kept. ``run_child`` runs ``python -m MODULE`` as :mod:`datasets.children`
 describes it, with ``model``, ``holdout`` and ``output`` (where the result belongs) added to the request. What comes
-of it is a blob beside the model, ``{user}/{model}/{stem}-v{n}.json``, which goes when the model goes; :func:`read`
-reads it.
+of it is a blob beside the model, ``{user}/{model}/{stem}-v{n}.json``, which counts as storage of its version and
+goes when the model goes; :func:`read` reads it.
 
 A page starts what is missing (:func:`ensure`) and polls while :func:`latest` is not over, so no worker that dies at
 the wrong moment matters. Work that fails is not begun again by itself: the page offers it.
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from django.db import DatabaseError
-
 from datasets import activities, children
 from datasets.activities import Activity, ActivityKind, ActivityStatus, Progress
 from datasets.children import Event
-from models_app import opening, repository
+from models_app import files_repository, opening, repository
 from models_app.records import Model, ModelStatus, ModelVersion
-from smartml.errors import BlobMissing, NotFound, SmartMLError
+from smartml.errors import AccountClosing, BlobMissing, NotFound
+from storage import patience
 from storage.blobs import get_blobs
 from storage.workspace import workspace
 
-logger = logging.getLogger(__name__)
-
 HOLDOUT: Final = "holdout"
+# Stems of what a training stores beside the model.
+TRAINED: Final = frozenset({"evaluation", "schema", "figures", "report", HOLDOUT})
+# The result is stored by then: how long MongoDB may be away before the work fails after all.
+COUNT_SECONDS: Final = 30.0
 # A model in memory, its libraries and the rows; this ends a child that has gone astray.
 MEMORY_BYTES: Final = 6 << 30
 
@@ -117,19 +117,44 @@ class Followup:
         return output
 
     def put(self, stem: str, data: bytes, *, ext: str = "json") -> None:
-        """Keep a result, in the place of a former one; none of a model that is going, whichever comes second."""
+        """Keep a result, in the place of a former one, and count it; none of a model that is going, whichever comes
+        second."""
         self.progress.check()
-        blob: dict[str, Any] = {
-            "user_id": self.model.user_id,
-            "model_id": self.model.id,
-            "version": self.version.version,
-        }
-        get_blobs().put_model_file(**blob, stem=stem, ext=ext, data=data)
+        if stem in TRAINED:
+            # Its size is in that of the version already; it cannot be told any more once it is replaced.
+            self._count(stem, ext, size=len(data), instead_of=self._size(stem, ext))
+        get_blobs().put_model_file(**self._place, stem=stem, ext=ext, data=data)
         try:
-            _find(self.activity)
-        except NotFound:
-            get_blobs().delete_model_file(**blob, stem=stem, ext=ext)
+            if not self._count(stem, ext, size=len(data)):
+                raise NotFound("The model was deleted meanwhile.")
+        except (NotFound, AccountClosing):
+            get_blobs().delete_model_file(**self._place, stem=stem, ext=ext)
             raise
+
+    def get(self, stem: str, *, ext: str = "json") -> bytes | None:
+        """What lies beside the version; None when there is nothing of this name."""
+        return get_blobs().get_model_file(**self._place, stem=stem, ext=ext)
+
+    def remove(self, stem: str, *, ext: str = "json") -> None:
+        """Take a former result away, if there is one."""
+        get_blobs().delete_model_file(**self._place, stem=stem, ext=ext)
+        self._count(stem, ext, size=0)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"user_id": self.model.user_id, "model_id": self.model.id, "version": self.version.version}
+
+    def _size(self, stem: str, ext: str) -> int:
+        blobs = get_blobs()
+        name = blobs.model_file(self.model.user_id, self.model.id, self.version.version, stem, ext)
+        found = blobs.info(blobs.models_container, name)
+        return 0 if found is None else found.size
+
+    def _count(self, stem: str, ext: str, *, size: int, instead_of: int = 0) -> bool:
+        def count() -> bool:
+            return files_repository.count(**self._place, name=f"{stem}.{ext}", size=size, instead_of=instead_of)
+
+        return patience.insist(count, seconds=COUNT_SECONDS, pause=1.0)
 
 
 Handler = Callable[[Followup], None]
@@ -157,14 +182,6 @@ def _find(activity: Activity) -> tuple[Model, ModelVersion]:
 def start(*, model: Model, version: int, kind: ActivityKind, subject: str = "") -> Activity:
     """Have it done; the same work that is not over yet is returned instead."""
     return activities.start(user_id=model.user_id, model_id=model.id, version=version, kind=kind, subject=subject)
-
-
-def start_quietly(*, user_id: str, model_id: str, version: int, kind: ActivityKind) -> None:
-    """The same for a version that has just been stored: whatever fails, its page tries again."""
-    try:
-        activities.start(user_id=user_id, model_id=model_id, version=version, kind=kind)
-    except (SmartMLError, DatabaseError) as error:
-        logger.warning("The work %s on model %s waits for its page: %s", kind, model_id, type(error).__name__)
 
 
 def latest(*, model: Model, version: int, kind: ActivityKind, subject: str | None = None) -> Activity | None:

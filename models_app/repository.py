@@ -208,7 +208,7 @@ def stored_versions(*, model_ids: set[str]) -> set[tuple[str, str, int]]:
 
 def _succeed(job: Job, owner: str, session: ClientSession) -> bool:
     held = jobs_repository.held_while(job.id, owner, becoming=JobStatus.SUCCEEDED)
-    changes = jobs_repository.ended(JobStatus.SUCCEEDED, "Done") | {"progress": 1.0}
+    changes = jobs_repository.ended(JobStatus.SUCCEEDED, "Done") | {"progress": 1.0, "followups_due": True}
     updated = get_collection(Name.JOBS).update_one(
         held | {"cancel_requested": False}, {"$set": changes}, session=session
     )

@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts.closing import sweep_closing, sweep_tombstones
 from datasets import activities
 from datasets.services import sweep_datasets
+from models_app import afterwards, news, queue, repository, versions_repository
 from models_app import jobs_repository as jobs
-from models_app import news, queue, repository, versions_repository
 from models_app.records import Job, JobError, JobStatus
 from storage import sweeping
 from storage.blobs import get_blobs
@@ -133,6 +133,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "deleted_models": sweep_deleted_models,
     "deleted_versions": sweep_deleted_versions,
     "mails": news.send_mails,
+    "followups": afterwards.begin_owed,
     "datasets": sweep_datasets,
     "accounts": _accounts,
     "tombstones": sweep_tombstones,

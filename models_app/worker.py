@@ -26,10 +26,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from datasets import stopping
-from datasets.activities import ActivityKind
 from datasets.processes import DISK_FULL_EXIT, MARK, TRACE, become_subreaper, end_tree
 from datasets.tree_usage import tree_usage
-from models_app import followups, queue, training_limits
+from models_app import afterwards, queue, training_limits
 from models_app import jobs_repository as jobs
 from models_app import turns_repository as turns
 from models_app.jobs_services import deadline_seconds
@@ -135,9 +134,7 @@ def _run(job_id: str, claim: "Callable[..., Job | None]") -> JobStatus | None:
     status = _Attempt(job, owner).run()
     logger.info("Job %s: attempt %s ends as %s.", job.id, job.attempt, status)
     if status is JobStatus.SUCCEEDED:
-        followups.start_quietly(
-            user_id=job.user_id, model_id=job.model_id, version=job.version, kind=ActivityKind.EXPLAIN
-        )
+        afterwards.begin_quietly(job)
     return status
 
 

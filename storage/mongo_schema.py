@@ -20,6 +20,7 @@ MAX_STAGE: Final = 200
 MAX_SOURCE_REF: Final = 1000
 MAX_SENTENCE: Final = 2000
 MAX_LEADERBOARD: Final = 200
+MAX_LATER_FILES: Final = 1000
 MAX_TAG: Final = 24
 MAX_TAGS: Final = 10
 MAX_NOTE: Final = 2000
@@ -166,6 +167,7 @@ _VERSION: Final = _closed(
         "fit_seconds": _NUMBER,
         "stored_size": _COUNT,
     },
+    # `later_files`: what was computed of it after its training, and counts in `stored_size`.
     # `deleting_at`: the version is being deleted, and is none any more for anybody but the sweep.
     optional={
         "settings": _SETTINGS,
@@ -175,6 +177,11 @@ _VERSION: Final = _closed(
         "dataset_sha256": _SHA256,
         "note": _text(MAX_NOTE),
         "deleting_at": _DATE,
+        "later_files": {
+            "bsonType": "array",
+            "maxItems": MAX_LATER_FILES,
+            "items": _closed({"name": _text(MAX_NAME), "size": _COUNT}),
+        },
     },
 )
 _MODEL: Final = _closed(
@@ -246,6 +253,7 @@ _JOB: Final = _closed(
         # It has ended by itself: its owner has not looked since, and no mail has gone out.
         "unseen": _FLAG,
         "mail_due": _FLAG,
+        "followups_due": _FLAG,
         "left_out": {
             "bsonType": "array",
             "maxItems": MAX_LEADERBOARD,
@@ -358,6 +366,7 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
             "plans", "status", "finished_at", "settings.preset", partialFilterExpression={"status": "succeeded"}
         ),
         _index("mails", "mail_due", partialFilterExpression={"mail_due": True}),
+        _index("followups", "followups_due", partialFilterExpression={"followups_due": True}),
         _index(
             "leases",
             "status",

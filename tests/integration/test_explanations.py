@@ -11,6 +11,7 @@ from models_app import example_rows, explanations, followups, predictor, row_exp
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from smartml.errors import InvalidInput
+from storage.blobs import get_blobs
 from storage.ids import new_id
 from tests.factories import stored_dataset
 from tests.training import model_blobs, use_one_family, workspaces
@@ -39,6 +40,10 @@ def model(stack, user, settings, monkeypatch):
     return services.get_model(user_id=user.id, model_id=job.model_id)
 
 
+def report_of(model) -> str:
+    return b"".join(services.stream_report(model=model, version=1)).decode()
+
+
 def test_a_trained_model_is_explained_without_its_dataset_and_leaves_nothing(stack, user, model, monkeypatch):
     # The worker has asked for it; a page only looks.
     begun = followups.latest(model=model, version=1, kind=ActivityKind.EXPLAIN)
@@ -53,7 +58,17 @@ def test_a_trained_model_is_explained_without_its_dataset_and_leaves_nothing(sta
     assert (model_blobs(stack), workspaces()) == (before, [])
     monkeypatch.undo()
 
+    report_headings = report_of(model).count("<h2>")
+    assert "This copy was made before." in report_of(model)
     assert run_activity(explanations.start(model=model, version=1).id) == ActivityStatus.SUCCEEDED
+    # The report that the training wrote has it now, and everything that it had.
+    report = report_of(model)
+    assert "Permuting <code>rooms</code> worsens RMSE by" in report
+    assert "What each column is worth" in report
+    assert "This copy was made before" not in report
+    assert report.count("<h2>") == report_headings
+    stored = sum(blob.size for blob in get_blobs().list_prefix(stack.models_container, ""))
+    assert datasets.totals_of(user_id=user.id).models_bytes == stored
     found = explanations.state_of(model=model, version=1).explanation
     assert found["metric"] == "root_mean_squared_error"
     assert (found["rows"], found["all_rows"]) == (60, 60)

@@ -12,6 +12,7 @@ from datasets.activities import ActivityKind, ActivityStatus
 from datasets.tasks import run_activity
 from models_app import followups, services
 from smartml.errors import IntegrityError, NotFound
+from storage.blobs import get_blobs
 from tests.factories import stored_dataset, stored_model
 from tests.training import model_blobs, workspaces
 
@@ -100,6 +101,36 @@ def test_a_result_that_comes_after_the_deletion_is_not_kept(stack, user, model, 
     handle(delete_then_put)
     run_activity(start(model).id)
     assert model_blobs(stack) == []
+
+
+def test_what_is_kept_counts_as_storage_as_long_as_it_is_there(stack, user, model, handle):
+    blobs = get_blobs()
+
+    def assert_totals_are_true():
+        found = services.get_model(user_id=user.id, model_id=model.id)
+        stored = list(blobs.list_prefix(stack.models_container, ""))
+        assert found.stored_size == sum(blob.size for blob in stored)
+        assert datasets.totals_of(user_id=user.id).models_bytes == found.stored_size
+        return len(stored)
+
+    def done(handler):
+        handle(handler)
+        assert run_activity(start(model).id) == ActivityStatus.SUCCEEDED
+
+    files = assert_totals_are_true()
+    done(lambda work: work.put("explanations", b"x" * 1000))
+    done(lambda work: work.put("explanations", b"x" * 10))
+    done(lambda work: work.put("other", b"x" * 5, ext="csv"))
+    assert assert_totals_are_true() == files + 2
+    # What the training has stored is replaced too, by more and by less.
+    done(lambda work: work.put("schema", b"x" * 10_000))
+    done(lambda work: work.put("schema", b"x"))
+    assert assert_totals_are_true() == files + 2
+    done(lambda work: work.remove("other", ext="csv"))
+    done(lambda work: work.remove("never"))
+    assert assert_totals_are_true() == files + 1
+    services.delete_model(user_id=user.id, model_id=model.id)
+    assert datasets.totals_of(user_id=user.id).models_bytes == 0
 
 
 def test_a_changed_zip_is_refused_before_it_is_opened(user, model, handle):

@@ -16,9 +16,9 @@ from datasets import repository as datasets
 from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
 from ml.problem import Preset
+from models_app import afterwards_repository, files_repository, plans_repository
 from models_app import jobs_repository as jobs
 from models_app import news_repository as news
-from models_app import plans_repository
 from models_app import repository as models
 from models_app import turns_repository as turns
 from models_app import versions_repository as versions
@@ -149,6 +149,7 @@ def use_everything() -> None:
     stored_model(**of_model, version=2)
     versions.promote(**of_model, version=1, instead_of=2)
     versions.set_pinned(**of_model, pinned=False)
+    files_repository.count(**of_model, version=2, name="a.json", size=1)
     versions.set_labels(**of_model, version=2, tags=("a",), note="", version_note="b")
     versions.mark_deleting(**of_model, version=2)
     versions.unfinished(untouched_since=now() + timedelta(hours=1))
@@ -175,6 +176,8 @@ def use_everything() -> None:
     news.mark_seen(user_id=user_id)
     news.mark_seen(user_id=user_id, job_id=job.id)
     news.mails_due()
+    afterwards_repository.owed()
+    afterwards_repository.settle(job_id=job.id)
     news.take_mail(job_id=job.id)
     turns.next_that_may_begin(per_person=1)
     turns.claim_next(owner="nobody", lease_seconds=60, per_person=0)

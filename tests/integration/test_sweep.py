@@ -12,6 +12,7 @@ from datasets import services as datasets
 from models_app import jobs_repository as jobs
 from models_app import queue, repository, sweep
 from models_app.records import JobStatus
+from models_app.services import delete_model
 from models_app.tasks import sweep as sweep_task
 from smartml.errors import StorageUnavailable
 from storage import sweeping
@@ -216,3 +217,12 @@ def test_the_light_cluster_is_told_to_sweep_each_minute():
 
     schedule = Schedule.objects.get(name="sweep")
     assert (schedule.func, schedule.minutes, schedule.cluster) == ("models_app.tasks.sweep", 1, None)
+
+
+def test_what_follows_a_training_is_begun_by_the_sweep_where_its_worker_could_not(user, dataset):
+    model, deleted = stored_model(user.id, dataset), stored_model(user.id, dataset)
+    delete_model(user_id=user.id, model_id=deleted.id)
+    assert sweep.sweep()["followups"] == 1
+    begun = get_database()["activities"].find({}, {"model_id": 1, "kind": 1})
+    assert [(str(each["model_id"]), each["kind"]) for each in begun] == [(model.id, "explain")]
+    assert sweep.sweep()["followups"] == 0
