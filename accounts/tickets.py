@@ -12,7 +12,7 @@ from django.core import signing
 from smartml.errors import InvalidInput
 from storage.ids import is_id, new_id
 
-Purpose = Literal["upload", "training", "kaggle"]
+Purpose = Literal["upload", "training", "kaggle", "batch"]
 VALID_FOR = timedelta(days=7)
 
 

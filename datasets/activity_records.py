@@ -20,6 +20,7 @@ class ActivityKind(StrEnum):
     COMPARE = "compare"
     AUTOPSY = "autopsy"
     LABELS = "labels"
+    BATCH = "batch"
 
 
 class ActivityStatus(StrEnum):

@@ -98,3 +98,5 @@ class Totals:
     models_count: int = 0
     datasets_bytes: int = 0
     models_bytes: int = 0
+    batches_count: int = 0
+    batches_bytes: int = 0

@@ -30,7 +30,7 @@ from typing import Any, Final
 from datasets import activities, children
 from datasets.activities import Activity, ActivityKind, ActivityStatus, Progress
 from datasets.children import Event
-from models_app import files_repository, opening, repository
+from models_app import batches_repository, files_repository, opening, repository
 from models_app.records import Model, ModelStatus, ModelVersion
 from smartml.errors import AccountClosing, BlobMissing, NotFound
 from storage import patience
@@ -221,3 +221,4 @@ def stop_model(*, user_id: str, model_id: str, version: int | None = None) -> No
 def forget_model(*, model_id: str, version: int | None = None) -> None:
     """The model, or one version of it, is gone, and so is all work on it."""
     activities.forget_model(model_id=model_id, version=version)
+    batches_repository.forget_model(model_id=model_id, version=version)

@@ -15,10 +15,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from datasets import services as datasets
-from models_app import jobs_repository, repository
+from models_app import batches_repository, jobs_repository, repository
 from storage import mongo_users, sweeping
 from storage.blobs import BlobInfo, get_blobs
-from storage.paths import owner_of, version_of
+from storage.paths import batch_of, owner_of, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +88,14 @@ def _without_model(batch: Batch) -> list[BlobInfo]:
     # Jobs first: one that succeeds in between has its version among the models then.
     versions = jobs_repository.versions_with_blobs(model_ids=model_ids)
     versions |= repository.stored_versions(model_ids=model_ids)
+    # What belongs to a predicted file is nobody's once that is forgotten, whatever has become of the version.
+    of_batch = {blob.name: batch_of(blob.name) for blob in batch}
+    batches = batches_repository.existing(batch_ids={each for each in of_batch.values() if each is not None})
     folders = {(user_id, model_id) for user_id, model_id, _ in versions}
 
     def is_known(blob: BlobInfo) -> bool:
         owner, version = owners[blob.name], version_of(blob.name)
-        if owner is None:
+        if owner is None or of_batch[blob.name] not in {None, *batches}:
             return False
         return owner in folders if version is None else (*owner, version) in versions
 

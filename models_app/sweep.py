@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.closing import sweep_closing, sweep_tombstones
 from datasets import activities
 from datasets.services import sweep_datasets
-from models_app import afterwards, news, queue, repository, versions_repository
+from models_app import afterwards, batches, news, queue, repository, versions_repository
 from models_app import jobs_repository as jobs
 from models_app.records import Job, JobError, JobStatus
 from storage import sweeping
@@ -130,6 +130,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "unclaimed_jobs": sweep_unclaimed_jobs,
     "job_blobs": sweep_job_blobs,
     "activities": activities.sweep,
+    "batches": batches.sweep,
     "deleted_models": sweep_deleted_models,
     "deleted_versions": sweep_deleted_versions,
     "mails": news.send_mails,

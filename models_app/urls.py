@@ -4,6 +4,7 @@ from django.urls import path
 
 from models_app import (
     autopsy_views,
+    batch_views,
     bundle_views,
     compare_views,
     explanation_views,
@@ -23,6 +24,7 @@ from models_app import (
 app_name = "models"
 
 _VERSION = "models/<oid:model_id>/versions/<int:version>"
+_BATCH = "models/<oid:model_id>/batches/<oid:batch_id>"
 
 urlpatterns = [
     path("datasets/<oid:dataset_id>/train", job_views.train, name="train"),
@@ -56,6 +58,13 @@ urlpatterns = [
     path(f"{_VERSION}/explanations/<slug:key>.csv", explanation_views.explanation_data, name="explanation_data"),
     path(f"{_VERSION}/autopsy", autopsy_views.autopsy, name="autopsy"),
     path(f"{_VERSION}/autopsy/cancel", autopsy_views.autopsy_cancel, name="autopsy_cancel"),
+    path(f"{_VERSION}/batches", batch_views.batches, name="batches"),
+    path(f"{_VERSION}/batches/upload/<str:ticket>", batch_views.batch_upload, name="batch_upload"),
+    path(f"{_VERSION}/batches/dataset", batch_views.batch_dataset, name="batch_dataset"),
+    path(f"{_BATCH}", batch_views.batch, name="batch"),
+    path(f"{_BATCH}/result.csv", batch_views.batch_result, name="batch_result"),
+    path(f"{_BATCH}/cancel", batch_views.batch_cancel, name="batch_cancel"),
+    path(f"{_BATCH}/delete", batch_views.batch_delete, name="batch_delete"),
     path(f"{_VERSION}/explain-row", explanation_views.explain_row, name="explain_row"),
     path(f"{_VERSION}/replay", golden_views.replay, name="replay"),
     path(f"{_VERSION}/predict", prediction_views.model_predict, name="predict"),

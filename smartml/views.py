@@ -55,7 +55,7 @@ def _overview(user_id: str) -> dict[str, object]:
     totals = datasets_repository.totals(user_id=user_id)
     return {
         "totals": totals,
-        "stored_bytes": totals.datasets_bytes + totals.models_bytes,
+        "stored_bytes": totals.datasets_bytes + totals.models_bytes + totals.batches_bytes,
         "active_jobs": jobs_repository.recent(user_id=user_id, limit=100, active_only=True),
         "jobs": jobs_repository.recent(user_id=user_id, limit=RECENT),
         "staged": datasets_repository.staged_of_user(user_id=user_id),

@@ -288,6 +288,7 @@ class AzureBlobStorage:
         return tuple(deleted)
 
     # --- The vocabulary of datasets and models ----------------------------------------------------------------
+    batch_file = staticmethod(paths.batch_file)
     dataset_blob = staticmethod(paths.dataset_blob)
     dataset_prefix = staticmethod(paths.dataset_prefix)
     derived_blob = staticmethod(paths.derived_blob)

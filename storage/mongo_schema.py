@@ -37,6 +37,7 @@ class Name(StrEnum):
     JOBS = "jobs"
     USERS = "users"
     ACTIVITIES = "activities"
+    BATCHES = "batches"
 
 
 def _text(limit: int, *, minimum: int = 0) -> Schema:
@@ -277,7 +278,17 @@ _ACTIVITY: Final = _closed(
         "_id": _ID,
         "user_id": _ID,
         "kind": _one_of(
-            "kaggle", "read", "convert", "profile", "relation", "index", "explain", "compare", "autopsy", "labels"
+            "kaggle",
+            "read",
+            "convert",
+            "profile",
+            "relation",
+            "index",
+            "explain",
+            "compare",
+            "autopsy",
+            "labels",
+            "batch",
         ),
         "subject": _COLUMN,
         "status": _one_of("queued", "running", "succeeded", "failed", "cancelled"),
@@ -299,6 +310,37 @@ _ACTIVITY: Final = _closed(
     optional={"dataset_id": _ID, "model_id": _ID, "version": _POSITIVE},
 )
 
+# Files that a version of a model has predicted, or is to. Their rows are blobs beside the version.
+_BATCH: Final = _closed(
+    {
+        "_id": _ID,
+        "user_id": _ID,
+        "model_id": _ID,
+        "version": _POSITIVE,
+        "dataset_id": _optional(_ID),
+        "file_name": _text(MAX_FILE_NAME, minimum=1),
+        "status": _one_of("uploading", "waiting", "done", "failed", "deleting"),
+        "created_at": _DATE,
+        "touched_at": _DATE,
+        "finished_at": _optional(_DATE),
+        "is_strict": _FLAG,
+        "has_input": _FLAG,
+        "rows": _COUNT,
+        "bad_rows": _COUNT,
+        "first_bad_lines": {"bsonType": "array", "maxItems": 20, "items": _COUNT},
+        "columns": _COUNT,
+        "input_size": _COUNT,
+        "dialect": {"oneOf": [{"bsonType": "null"}, _DIALECT]},
+        "stored_size": _COUNT,
+        "result_size": _COUNT,
+        "odd_rows": _COUNT,
+        "drift": _one_of("", "none", "some", "strong", "unknown"),
+        "score": _optional(_NUMBER),
+        "metric": _optional(_WORD),
+        "error": _ERROR,
+    }
+)
+
 _USER: Final = _closed(
     {
         "_id": _ID,
@@ -309,8 +351,8 @@ _USER: Final = _closed(
         # Moves with every write, so that each is one (see `storage.mongo_users`).
         "revision": _COUNT,
     },
-    # A tombstone: the account is being deleted, or is gone.
-    optional={"closing_at": _DATE},
+    # A tombstone: the account is being deleted, or is gone. Batches came later.
+    optional={"closing_at": _DATE, "batches_count": _COUNT, "batches_bytes": _COUNT},
 )
 
 VALIDATORS: Final[dict[str, Schema]] = {
@@ -319,6 +361,7 @@ VALIDATORS: Final[dict[str, Schema]] = {
     Name.JOBS: _JOB,
     Name.USERS: _USER,
     Name.ACTIVITIES: _ACTIVITY,
+    Name.BATCHES: _BATCH,
 }
 
 
@@ -401,6 +444,16 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
         _index("leases", "status", "lease_until", partialFilterExpression={"status": "running"}),
         _index("leftovers", "has_leftovers", "status", partialFilterExpression={"has_leftovers": True}),
         _index("by_finished_at", "finished_at"),
+    ),
+    Name.BATCHES: (
+        _index("of_version", "model_id", "version", "created_at", "_id"),
+        _index(
+            "unfinished",
+            "status",
+            "touched_at",
+            partialFilterExpression={"status": {"$in": ["uploading", "waiting", "deleting"]}},
+        ),
+        _index("inputs", "has_input", "status", partialFilterExpression={"has_input": True}),
     ),
     Name.USERS: (_index("tombstones", "closing_at", partialFilterExpression={"closing_at": {"$exists": True}}),),
 }

@@ -3,7 +3,8 @@
 Datasets container: ``{user_id}/{dataset_id}/{file_name}``, and beside it what was derived from its rows,
 ``{user_id}/{dataset_id}/derived/{name}``.
 Models container: ``{user_id}/{model_id}/model-v{version}.zip``, and beside it what was derived from the same
-rows, ``{user_id}/{model_id}/{stem}-v{version}.{ext}``.
+rows, ``{user_id}/{model_id}/{stem}-v{version}.{ext}``; of the files it predicts
+``{user_id}/{model_id}/batch-{batch_id}-{what}-v{version}.{ext}``.
 """
 
 import re
@@ -76,6 +77,19 @@ def version_of(name: str) -> int | None:
     """The version that a blob of a model is of; None when its name says none."""
     found = re.search(r"/[a-z][a-z0-9_-]*-v([1-9][0-9]*)\.[a-z0-9]+$", name)
     return None if found is None else int(found[1])
+
+
+def batch_file(user_id: str, model_id: str, version: int, batch_id: str, what: str, ext: str) -> str:
+    """``u/m/batch-{id}-result-v1.csv``: what belongs to one file that a version predicts."""
+    if not is_id(batch_id):
+        raise ValueError("A blob path needs ids of 24 hexadecimal characters.")
+    return model_file(user_id, model_id, version, f"batch-{batch_id}-{what}", ext)
+
+
+def batch_of(name: str) -> str | None:
+    """The batch that a blob of a model belongs to; None when it is the version's own."""
+    found = re.search(r"/batch-([0-9a-f]{24})-[a-z0-9_-]*-v[1-9][0-9]*\.[a-z0-9]+$", name)
+    return None if found is None else found[1]
 
 
 def belongs_to_version(name: str, version: int) -> bool:

@@ -99,8 +99,9 @@ def stored_model(
     job: Job | None = None,
     features: Sequence[Feature] = (LEGS,),
     settings: JobSettings | None = None,
+    archive: bytes = b"PK not a predictor",
 ) -> Model:
-    """A model with one stored version whose zip holds no predictor; enough for every page but a prediction."""
+    """A model with one stored version, by default without a predictor: enough for every page but a prediction."""
     job = job or running_job(user_id, dataset)
     blobs = get_blobs()
     paths = [
@@ -109,7 +110,7 @@ def stored_model(
         blobs.model_file(user_id, job.model_id, job.version, "schema", "json"),
     ]
     bodies = [
-        b"PK not a predictor",
+        archive,
         json.dumps(evaluation.as_dict()).encode(),
         json.dumps({"features": [feature.as_dict() for feature in features]}).encode(),
     ]

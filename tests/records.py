@@ -8,8 +8,10 @@ from datasets import repository as datasets
 from datasets.activity_records import Activity, ActivityKind, ActivityStatus
 from datasets.records import Dataset, DatasetStatus, Source, TableFacts
 from ml.problem import Preset, ProblemType
+from models_app import batches_repository as batches
 from models_app import jobs_repository as jobs
 from models_app import repository as models
+from models_app.batch_records import Batch, BatchStatus
 from models_app.records import Job, JobSettings, JobStatus, Model, ModelVersion
 from storage.ids import new_id
 
@@ -80,6 +82,24 @@ def stored_activity(dataset: Dataset) -> Activity:
         queued_at=now(),
     )
     return activities.insert(activity=activity)
+
+
+def stored_batch(model: Model, **changes: Any) -> Batch:
+    """A file on its way to be predicted."""
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "user_id": model.user_id,
+        "model_id": model.id,
+        "version": model.version,
+        "file_name": "new.csv",
+        "status": BatchStatus.UPLOADING,
+        "created_at": now(),
+        "touched_at": now(),
+        "has_input": True,
+    }
+    batch = Batch(**(values | changes))
+    batches.insert(batch=batch)
+    return batch
 
 
 def make_job(**changes: Any) -> Job:

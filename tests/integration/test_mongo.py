@@ -16,12 +16,23 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure, WriteError
 
 from datasets import repository as datasets
+from models_app import batches_repository as batches
 from models_app import jobs_repository as jobs
+from models_app.batch_records import BatchError
 from smartml.errors import InvalidInput, MetadataUnavailable, NotFound
 from storage import mongo, mongo_schema
 from storage.ids import new_id
 from storage.mongo_schema import INDEXES, VALIDATORS
-from tests.records import held_job, make_dataset, now, ready_dataset, stored_activity, stored_model
+from tests.records import (
+    DIALECT,
+    held_job,
+    make_dataset,
+    now,
+    ready_dataset,
+    stored_activity,
+    stored_batch,
+    stored_model,
+)
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -32,8 +43,13 @@ USER_FIELDS = ("datasets_count", "models_count", "datasets_bytes", "models_bytes
 def documents() -> dict[str, dict[str, Any]]:
     """One valid document of each collection, made by the repositories; not stored any more."""
     dataset = ready_dataset()
-    stored_model()
+    model = stored_model()
     stored_activity(dataset)
+    batch = stored_batch(model)
+    about = {"batch_id": batch.id, "user_id": model.user_id}
+    counts = {"rows": 1, "bad_rows": 1, "columns": 1, "input_size": 1}
+    batches.mark_waiting(**about, **counts, first_bad_lines=(3,), dialect=DIALECT)
+    batches.mark_failed(**about, error=BatchError(code="error", message="It failed."))
     found = {name: mongo.get_collection(name).find_one() for name in VALIDATORS}
     for name in VALIDATORS:
         mongo.get_collection(name).delete_many({})

@@ -17,15 +17,18 @@ from datasets.activity_records import ActivityKind
 from datasets.records import DatasetSort, DatasetStatus
 from ml.problem import Preset
 from models_app import afterwards_repository, files_repository, plans_repository
+from models_app import batches_repository as batches
 from models_app import jobs_repository as jobs
 from models_app import news_repository as news
 from models_app import repository as models
 from models_app import turns_repository as turns
 from models_app import versions_repository as versions
-from models_app.records import JobError, JobStatus
+from models_app.batch_records import BatchError, BatchFacts, BatchStatus
+from models_app.records import JobError, JobStatus, Model
 from storage import mongo, mongo_users
 from storage.ids import new_id
 from tests.records import (
+    DIALECT,
     SHA256,
     held_job,
     make_dataset,
@@ -34,6 +37,7 @@ from tests.records import (
     queued_job,
     ready_dataset,
     stored_activity,
+    stored_batch,
     stored_model,
 )
 
@@ -104,6 +108,26 @@ def in_pages(list_page: Callable[..., Any], **options: Any) -> None:
     list_page(cursor=cursor, limit=2, **options)
 
 
+def use_batches(model: Model) -> None:
+    batch = stored_batch(model)
+    about = {"batch_id": batch.id, "user_id": batch.user_id}
+    batches.get(**about)
+    batches.of_version(user_id=batch.user_id, model_id=model.id, version=1)
+    batches.touch(**about)
+    counts = {"rows": 1, "bad_rows": 0, "columns": 1, "input_size": 1}
+    batches.mark_waiting(**about, **counts, first_bad_lines=(), dialect=DIALECT)
+    sizes = {"rows": 1, "odd_rows": 0, "result_size": 1, "stored_size": 2}
+    batches.mark_failed(batch_id=new_id(), user_id=batch.user_id, error=BatchError(code="x", message="x"))
+    batches.mark_done(**about, facts=BatchFacts(**sizes, drift="", score=None, metric=None))
+    batches.with_input()
+    batches.forget_input(**about)
+    batches.unfinished(status=BatchStatus.WAITING, untouched_since=now())
+    batches.existing(batch_ids={batch.id, new_id()})
+    batches.mark_deleting(**about)
+    batches.forget_model(model_id=model.id, version=1)
+    batches.forget_model(model_id=model.id)
+
+
 def use_everything() -> None:
     user_id = new_id()
     for i in range(4):
@@ -154,6 +178,7 @@ def use_everything() -> None:
     versions.mark_deleting(**of_model, version=2)
     versions.unfinished(untouched_since=now() + timedelta(hours=1))
     versions.remove(**of_model, version=2)
+    use_batches(model)
     models.mark_deleting(**of_model)
     models.unfinished(untouched_since=now() + timedelta(hours=1))
     models.ids_of_user(user_id=user_id)
