@@ -19,15 +19,17 @@ _NAMED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One fact of both. Values may hold column names between backticks."""
+    """One fact of both. Values may hold column names between backticks. ``is_chosen``: somebody has, so it is worth
+    a mark where the two differ; times of fitting always do."""
 
     label: str
     left: str
     right: str
+    is_chosen: bool = True
 
     @property
-    def differs(self) -> bool:
-        return self.left != self.right
+    def is_marked(self) -> bool:
+        return self.is_chosen and self.left != self.right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def effort_lines(
         }
 
     one, other = facts(left), facts(right)
-    return tuple(Line(label=label, left=one[label], right=other[label]) for label in one)
+    return tuple(Line(label=label, left=one[label], right=other[label], is_chosen=False) for label in one)
 
 
 def _own_row(side: Side) -> ModelRow | None:

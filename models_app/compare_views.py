@@ -45,7 +45,9 @@ def compare(request: UserRequest) -> HttpResponse:
     """``?left=ID:V&right=ID:V``; of boxes that were ticked (``pick``) there must be two. Else there is a choice."""
     picked = request.GET.getlist("pick")
     if len(picked) == 2 and len(set(picked)) == 2:
-        query = urlencode({"left": picked[0], "right": picked[1]})
+        # Of one model the older version stands left; both are checked where they are read.
+        left_id, right_id = sorted(picked, key=_age) if _model_of(picked[0]) == _model_of(picked[1]) else picked
+        query = urlencode({"left": left_id, "right": right_id})
         return goto(request, f"{reverse('models:compare')}?{query}")
     if picked or not {"left", "right"} <= request.GET.keys():
         return _choice(request, fault=_CHOOSE if picked else "")
@@ -53,6 +55,15 @@ def compare(request: UserRequest) -> HttpResponse:
     if (left.model.id, left.version.version) == (right.model.id, right.version.version):
         return _choice(request, fault=_CHOOSE)
     return render(request, "models_app/compare.html", _context(left, right))
+
+
+def _model_of(which: str) -> str:
+    return which.partition(":")[0]
+
+
+def _age(which: str) -> tuple[int, str]:
+    number = which.partition(":")[2]
+    return len(number), number
 
 
 def _choice(request: UserRequest, *, fault: str) -> HttpResponse:
@@ -63,13 +74,12 @@ def _choice(request: UserRequest, *, fault: str) -> HttpResponse:
         if model.status is ModelStatus.READY
     ]
     options = [which for _, versions in offered for which, _ in versions]
-    chosen = (
-        [request.GET.get("left") or options[0], request.GET.get("right") or options[-1]] if options else ["", ""]
-    )
+    left = request.GET.get("left") or next(iter(options), "")
+    right = request.GET.get("right") or next((which for which in options if which != left), "")
     context = {
         "offered": offered,
         "fault": fault,
-        "fields": (("left", "Left", chosen[0]), ("right", "Right", chosen[1])),
+        "fields": (("left", "Left", left), ("right", "Right", right)),
     }
     return render(request, "models_app/compare_choice.html", context, status=422 if fault else 200)
 
@@ -96,7 +106,7 @@ def _context(left: Side, right: Side) -> dict[str, object]:
     diagnoses = [services.model_diagnosis(model=side.model, version=side.version.version) for side in (left, right)]
     figures: tuple[FigureView, ...] = ()
     if same_question(left.version, right.version) and diagnoses[0] is not None and diagnoses[1] is not None:
-        figures = overlaid(diagnoses[0], diagnoses[1], (left.name, right.name))
+        figures = overlaid(diagnoses[0], diagnoses[1], ("left", "right"))
     return {
         "left": left,
         "right": right,

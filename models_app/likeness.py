@@ -71,7 +71,8 @@ def cautions(left: Side, right: Side) -> tuple[str, ...]:
             "difference can come from the rows alone."
         )
     elif not same_draw(left, right):
-        found.append(f"Different rows were held out for the two scores{_draws(left, right)}: luck is part of it.")
+        draws = _draws(left, right)
+        found.append(f"Different rows were held out for the two scores, so luck is part of the difference{draws}.")
     if left.is_cross_validated is not right.is_cross_validated:
         found.append("One score is cross-validated over all rows, the other is of the rows held out alone.")
     return tuple(found)
@@ -80,4 +81,4 @@ def cautions(left: Side, right: Side) -> tuple[str, ...]:
 def _draws(left: Side, right: Side) -> str:
     setups = [side.evaluation.setup for side in (left, right) if side.evaluation is not None]
     said = [held_out(setup.holdout) for setup in setups if setup is not None]
-    return f" ({said[0]}; and {said[1]})" if len(said) == 2 and said[0] != said[1] else ""
+    return f": {said[0]}, and {said[1]}" if len(said) == 2 and said[0] != said[1] else ""

@@ -117,7 +117,7 @@ def test_what_differs_is_marked_and_the_difference_says_that_it_is_unpaired(owne
     assert ["Accuracy headline 0.875 0.825 to 0.925 0.75 0.7 to 0.8 −0.125", "−0.19571", "to"][0] in text
     assert "left is better" in text
     assert "The difference here is unpaired" in text
-    assert "Different rows were held out for the two scores" in text
+    assert "luck is part of the difference: 20 % of the rows, at random (seed 0), and 20 %" in text
     assert "Only the right one looks at weight." in text
     assert "Seed (differs) 0 1" in text
     assert "Target species species" in text
@@ -138,6 +138,8 @@ def test_two_ticked_boxes_lead_there_and_any_other_number_to_a_choice(owner, mod
     picked = owner.get(COMPARE, {"pick": [f"{model.id}:2", f"{second.id}:1"]})
     assert picked["Location"] == f"{COMPARE}?left={model.id}%3A2&right={second.id}%3A1"
     assert owner.get(picked["Location"]).status_code == 200
+    versions = owner.get(COMPARE, {"pick": [f"{model.id}:2", f"{model.id}:1"]})
+    assert versions["Location"] == f"{COMPARE}?left={model.id}%3A1&right={model.id}%3A2"
     for wrong in ([f"{model.id}:2"], [f"{model.id}:2"] * 2, ["a", "b", "c"]):
         refused = owner.get(COMPARE, {"pick": wrong})
         assert refused.status_code == 422

@@ -63,7 +63,7 @@ def test_promoting_shows_both_scores_and_then_moves_everything_that_names_no_ver
     assert "Version 2, current now Version 1, current then" in asked
     assert "0.75 Accuracy 0.6 to 0.9 with 95 % confidence" in asked
     assert "0.875 Accuracy 0.7 to 0.95 with 95 % confidence" in asked
-    assert "Different rows were held out for the two scores (20 % of the rows, at random (seed 1); and" in asked
+    assert "so luck is part of the difference: 20 % of the rows, at random (seed 1), and 20 %" in asked
     done = owner.post(url("promote", model, 1), {"instead_of": "2"}, headers=headers)
     assert done.status_code == (200 if headers else 302)
     assert (done.get("HX-Redirect") or done["Location"]) == url("detail", model)
