@@ -31,7 +31,9 @@ logger = logging.getLogger(__name__)
 
 FOLDS = 5
 MOST_REPEATS = 3
-_LEAST_SECONDS = 5.0
+# Of the time limit: what the model's own fit is given where folds are fitted after it.
+FIT_SHARE = 0.4
+LEAST_SECONDS = 5.0
 # Of so few rows of the rarer answer each moves the score by more than the choice of a model does. A larger table
 # would give its own model too little time if five more were fitted.
 _RARE_ROWS = 20
@@ -76,10 +78,15 @@ _UNDEFINED: Final = NotCrossValidated("the score is not defined for every way of
 
 def rare_rows(holdout: DataFrame, *, target: str, problem_type: ProblemType, all_rows: int) -> int | None:
     """How many rows of the rarer answer to a yes/no question are held out, where those are too few; else None."""
-    if problem_type is not ProblemType.BINARY or all_rows > _MOST_ROWS:
+    if problem_type is not ProblemType.BINARY:
         return None
     fewest = int(holdout[target].value_counts().min())
-    return fewest if fewest < _RARE_ROWS else None
+    return fewest if are_too_few(fewest, all_rows=all_rows) else None
+
+
+def are_too_few(fewest: int, *, all_rows: int) -> bool:
+    """The same of a number of rows of the rarer answer that are, or would be, held out."""
+    return fewest < _RARE_ROWS and all_rows <= _MOST_ROWS
 
 
 def cross_validate(
@@ -161,7 +168,7 @@ def _repeat(
         train, held = rows.iloc[inside].reset_index(drop=True), rows.iloc[outside].reset_index(drop=True)
         share = (give_up - time.monotonic()) / (FOLDS + 1 - number)
         with tempfile.TemporaryDirectory() as directory:
-            predictor = fit_fold(train, max(share, _LEAST_SECONDS), seed + number, Path(directory) / "predictor")
+            predictor = fit_fold(train, max(share, LEAST_SECONDS), seed + number, Path(directory) / "predictor")
             answered = answer_holdout(
                 predictor, train=train, holdout=held, target=target, problem_type=problem_type
             )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ml.cross_validation import FIT_SHARE, FOLDS, LEAST_SECONDS, MOST_REPEATS
 from ml.left_out import LeftOut
 from ml.problem import Preset, ProblemType
 
@@ -26,6 +27,8 @@ ENSEMBLE: Final = "WeightedEnsemble_L2"
 # Before and after the fit: starting, reading and scoring, whatever the table and for each million cells.
 _AROUND_SECONDS: Final = 9.0
 _AROUND_PER_MILLION: Final = 3.0
+# What a fold of cross-validation costs beside its fit: its predictor is made, written and asked.
+_AROUND_FOLD: Final = 1.5
 _BASE_MEMORY: Final = 650_000_000
 _MEMORY_PER_CELL: Final = 200
 _FOREST_MEMORY_PER_ROW: Final = 40_000
@@ -75,6 +78,7 @@ class FlightPlan:
 
     ``left_out``: what will not be tried, with the reason. ``more``: how many further variations the preset goes on
     with while there is time. ``meets_limit``: the time limit probably ends the fit before everything was tried.
+    ``checks``: how many fits more cross-validation makes of a small table, fewest to most; None without it.
     """
 
     models: tuple[PlannedModel, ...]
@@ -85,6 +89,7 @@ class FlightPlan:
     seconds: tuple[float, float]
     memory: int
     meets_limit: bool
+    checks: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +143,19 @@ def make_plan(
     usable: Collection[str],
     machine: Machine,
     correction: float = 1.0,
+    cross_validates: bool = False,
 ) -> FlightPlan:
     """The plan for one training.
 
     :param keys: AutoGluon's keys of the models that were chosen; None for those of the preset.
     :param usable: the keys whose library is installed and that the operator allows.
     :param correction: what trainings on this server took, as a multiple of what had been estimated for them.
+    :param cross_validates: whether the score comes from folds, as few rows are held out (``ml.cross_validation``).
     """
     bagged = preset is not Preset.QUICK
     folds = _FOLDS if bagged else 1
     wanted = _OF_PRESET[preset] if keys is None else frozenset(keys)
-    budget = time_limit * _TIME_SHARE[preset]
+    budget = time_limit * _TIME_SHARE[preset] * (FIT_SHARE if cross_validates else 1.0)
     left_out = [LeftOut(name=kind.name, reason=reason) for kind, reason in _left_out(table, wanted, usable, keys)]
     kinds = [kind for kind in _KINDS if kind.key in wanted & frozenset(usable) and _fits_kind(kind, table)]
     models: list[PlannedModel] = []
@@ -169,6 +176,16 @@ def make_plan(
     around = (_AROUND_SECONDS + _AROUND_PER_MILLION * table.cells / 1e6) * correction
     low = min(fit * (1.0 if more else _LOW), budget) + around * _LOW
     high = min(fit * _HIGH, budget * (1.5 if bagged else 1.1)) + refit + around * _HIGH
+    checks: tuple[int, int] | None = None
+    if cross_validates:
+        whole = sum(folds * _seconds(kind, table, problem_type, machine) for kind in kinds) * correction
+        whole = float("inf") if more else whole
+        shortest, longest = (
+            _cross_validation(whole * factor, time_limit - fit, share=_TIME_SHARE[preset])
+            for factor in (_LOW, _HIGH)
+        )
+        low, high = low + min(shortest[0], longest[0]), high + max(shortest[0], longest[0])
+        checks = min(shortest[1], longest[1]), max(shortest[1], longest[1])
     return FlightPlan(
         models=tuple(models),
         left_out=tuple(left_out),
@@ -178,7 +195,19 @@ def make_plan(
         seconds=(low, high),
         memory=_memory(table, kinds, bagged=bagged),
         meets_limit=clock >= budget or more > 0,
+        checks=checks,
     )
+
+
+def _cross_validation(fit: float, seconds: float, *, share: float) -> tuple[float, int]:
+    """How long cross-validation takes in ``seconds``, and how many fits it makes, where a fit without a limit takes
+    ``fit``: as ``ml.cross_validation`` goes on with it."""
+    spent, repeats = 0.0, 0
+    while repeats < MOST_REPEATS and (repeats == 0 or seconds - spent >= spent / repeats):
+        limit = max((seconds - spent) / FOLDS, LEAST_SECONDS) * share
+        spent += FOLDS * (min(fit, limit) + _AROUND_FOLD)
+        repeats += 1
+    return spent, FOLDS * repeats
 
 
 def _seconds(kind: _Kind, table: Table, problem_type: ProblemType, machine: Machine) -> float:

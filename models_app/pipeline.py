@@ -20,7 +20,7 @@ from datasets.records import Dataset
 from ml import bundle, drift, evaluation, golden, holdout_rows, overriding, prediction, profiling, splits, training
 from ml.answers import answer_holdout
 from ml.column_types import ColumnType, ValueFormat
-from ml.cross_validation import FOLDS, CrossValidated, NotCrossValidated, cross_validate, rare_rows
+from ml.cross_validation import FIT_SHARE, FOLDS, CrossValidated, NotCrossValidated, cross_validate, rare_rows
 from ml.diagnosis import diagnose
 from ml.left_out import LeftOut
 from ml.options import ClassWeights, HoldoutKind
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 # Where each stage begins on the progress bar; fitting moves from FITTING to SCORING by the clock.
 DOWNLOADING, READING, SPLITTING, FITTING, SCORING = 0.01, 0.05, 0.08, 0.1, 0.85
 PACKING, RELOADING, REPORTING, STORING = 0.9, 0.92, 0.93, 0.95
-# Of the time limit, where folds are fitted after the model itself.
-_FIT_SHARE = 0.4
 
 
 def run(*, job_id: str, owner: str, sign: Sign, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -92,7 +90,7 @@ class _Run:
         del frame
         rare = self._rare_rows(split)
         is_small = rare is not None or self._is_small(split)
-        fitted = self._fit(split, share=_FIT_SHARE if is_small else 1.0)
+        fitted = self._fit(split, share=FIT_SHARE if is_small else 1.0)
         checked = self._cross_validate(split, fitted) if is_small else None
         if isinstance(checked, CrossValidated) and not self._is_small(split):
             checked = replace(checked, rare_rows=rare)

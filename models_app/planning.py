@@ -14,9 +14,11 @@ from datasets import services as datasets
 from datasets.records import Dataset
 from ml import flight_plan
 from ml.column_types import ColumnType
+from ml.cross_validation import are_too_few
 from ml.flight_plan import FlightPlan, Machine, Table
-from ml.options import FAMILIES, model_keys
+from ml.options import FAMILIES, HoldoutKind, model_keys
 from ml.problem import ProblemType
+from ml.profile_records import ColumnProfile
 from models_app import plans_repository, turns_repository
 from models_app.job_settings import JobSettings
 from models_app.records import Plan
@@ -37,6 +39,8 @@ class _Column:
     name: str
     type: ColumnType
     unique: int
+    # Rows of the rarest value, where that is known.
+    fewest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ def outlook(*, dataset: Dataset, settings: JobSettings, user_id: str) -> Outlook
         usable=_usable(),
         machine=Machine(cores=_cores(), memory=limit),
         correction=correction,
+        cross_validates=_cross_validates(dataset, settings, columns, problem_type),
     )
     waiting, wait = _queue(user_id)
     now = timezone.now()
@@ -109,13 +114,38 @@ def _columns(dataset: Dataset) -> tuple[tuple[_Column, ...], bool]:
     """The columns by type, and whether they are known from the first rows only."""
     profile = profiles.current(dataset=dataset)
     if profile is not None:
-        return tuple(_Column(name=c.name, type=c.type, unique=c.unique) for c in profile.columns), False
+        return tuple(
+            _Column(name=c.name, type=c.type, unique=c.unique, fewest=_fewest(c, dataset.row_count))
+            for c in profile.columns
+        ), False
     head = datasets.first_rows(dataset=dataset)
     values = zip(*head.rows, strict=True) if head.rows else ((),) * len(head.columns)
     return tuple(
         _Column(name=name, type=ColumnType(kind), unique=len(set(some)))
         for name, kind, some in zip(head.columns, head.types, values, strict=True)
     ), True
+
+
+def _fewest(column: ColumnProfile, rows: int) -> int | None:
+    if not 2 <= column.unique == len(column.top):
+        return None
+    fewest = min(count for _, count in column.top)
+    return round(fewest * rows / column.sampled_rows) if column.sampled_rows else fewest
+
+
+def _cross_validates(
+    dataset: Dataset, settings: JobSettings, columns: Sequence[_Column], problem_type: ProblemType
+) -> bool:
+    """Whether the score will come from folds, as ``models_app.pipeline`` decides on the rows themselves."""
+    least: int = django_settings.CROSS_VALIDATE_BELOW
+    if settings.holdout_kind is not HoldoutKind.RANDOM or not least:
+        return False
+    if round(dataset.row_count * settings.holdout_share) < least:
+        return True
+    fewest = next(column.fewest for column in columns if column.name == settings.target)
+    if problem_type is not ProblemType.BINARY or fewest is None:
+        return False
+    return are_too_few(round(fewest * settings.holdout_share), all_rows=dataset.row_count)
 
 
 def _table(dataset: Dataset, settings: JobSettings, columns: Sequence[_Column]) -> tuple[Table, ProblemType]:

@@ -86,3 +86,18 @@ def test_many_classes_folds_and_a_slower_server_take_longer_and_more_cores_less(
     assert plan(preset=Preset.BALANCED, time_limit=3600).fit > 4 * usual.fit
     assert plan(correction=2.0, time_limit=3600).fit > 1.9 * usual.fit
     assert plan(machine=Machine(cores=16, memory=2**33), time_limit=3600).fit < usual.fit
+
+
+def test_the_folds_that_judge_a_small_table_are_part_of_the_plan():
+    small = Table(rows=300, numbers=6, categories=2, texts=0, classes=2)
+    usual, judged = plan(small), plan(small, cross_validates=True)
+    assert usual.checks is None
+    # Once at least, three times at most, each by five fits.
+    fewest, most = judged.checks
+    assert 5 <= fewest <= most <= 15
+    assert judged.seconds[1] > usual.seconds[1] + 5
+    assert plan(small, cross_validates=True, time_limit=600).checks == (15, 15)
+    # However short the limit is: one round is made, in which a fold has five seconds.
+    short = plan(small, cross_validates=True, time_limit=10)
+    assert short.checks[0] == 5
+    assert short.seconds[1] < usual.seconds[1] + 5 * 8

@@ -1,10 +1,9 @@
 """The flight plan on the training form, and the page on which staff see how good such plans are."""
 
-from datetime import timedelta
 
 import pytest
+from bson import ObjectId
 from django.urls import reverse
-from django.utils import timezone
 
 from ml.problem import Preset
 from models_app import jobs_repository, planning, plans_repository
@@ -38,11 +37,8 @@ def ended(user, dataset, *, seconds: float, expected: float, preset: Preset = Pr
     plan = Plan(seconds=expected, memory=10**9, models=4)
     job = running_job(user.id, dataset, settings=settings, plan=plan, model_id=new_id())
     stored_model(user.id, dataset, job=job)
-    start = timezone.now() - timedelta(seconds=seconds)
-    get_database()["jobs"].update_one(
-        {"lease_owner": "owner", "finished_at": {"$ne": None}, "started_at": {"$gt": start}},
-        {"$set": {"started_at": start}},
-    )
+    began = {"$dateSubtract": {"startDate": "$finished_at", "unit": "second", "amount": seconds}}
+    get_database()["jobs"].update_one({"_id": ObjectId(job.id)}, [{"$set": {"started_at": began}}])
     return job
 
 
@@ -54,6 +50,16 @@ def test_the_plan_follows_the_choices(owner, dataset):
     assert "Each is fitted once, on 32 rows" in text
     folds = owner.get(url(dataset), CHOSEN | {"preset": "balanced"}, headers=HX).content.decode()
     assert "fitted 8 times" in folds
+
+
+def test_a_small_table_is_judged_by_folds_which_take_their_time(owner, dataset, settings):
+    before = owner.get(url(dataset), CHOSEN, headers=HX).content.decode()
+    settings.CROSS_VALIDATE_BELOW = 100
+    text = owner.get(url(dataset), CHOSEN, headers=HX).content.decode()
+    assert "times more to judge it by every row" in text
+    assert "times more to judge it by every row" not in before
+    by_time = CHOSEN | {"holdout_kind": "time", "holdout_column": "weight"}
+    assert "times more" not in owner.get(url(dataset), by_time, headers=HX).content.decode()
 
 
 def test_while_the_choices_are_not_complete_there_is_no_plan(owner, dataset):
