@@ -1,6 +1,5 @@
 """The flight plan on the training form, and the page on which staff see how good such plans are."""
 
-
 import pytest
 from bson import ObjectId
 from django.urls import reverse
