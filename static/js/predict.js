@@ -38,7 +38,14 @@
     true,
   );
   document.addEventListener("htmx:confirm", (event) => {
-    if (event.detail.elt?.id === "what-if") stopUnreadable(event, false);
+    if (event.detail.elt?.id !== "what-if") return;
+    // The whole form is on its way: its answer is the one that counts.
+    if (form()?.dataset.sending) event.preventDefault();
+    else stopUnreadable(event, false);
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const whatIf = document.getElementById("what-if");
+    if (whatIf && event.detail.elt === form()) window.htmx.trigger(whatIf, "htmx:abort");
   });
 
   // --- Faults and findings that come while the form stays ---------------------------------------------------

@@ -100,12 +100,14 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
     context.set_default_timeout(20_000)
     found = context.new_page()
     problems: list[str] = []
-    # 4xx answers are part of what is tested; the browser reports them as errors of a resource.
+    # 4xx answers are part of what is tested; the browser reports them as errors of a resource. A request that gives
+    # way to a newer one is reported by htmx.
+    expected = ("Failed to load resource", "htmx:sendAbort", "htmx:afterRequest")
     found.on(
         "console",
         lambda message: (
             problems.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
+            if message.type == "error" and not message.text.startswith(expected)
             else None
         ),
     )

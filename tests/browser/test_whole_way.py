@@ -71,7 +71,7 @@ def test_the_whole_way(page: Page, tumours: Path):
     answer = page.locator('[data-test="prediction"]')
     expect(answer).to_contain_text(re.compile("malignant|benign"), timeout=60_000)
     expect(answer.locator("progress")).to_have_count(2)
-    expect(answer).to_be_in_viewport()
+    expect(answer.locator('[data-test="answer"]')).to_be_in_viewport()
     radius = page.get_by_role("spinbutton", name="mean radius", exact=True)
     radius.fill("")
     radius.press_sequentially("1e")
