@@ -21,6 +21,7 @@ class ActivityKind(StrEnum):
     AUTOPSY = "autopsy"
     LABELS = "labels"
     BATCH = "batch"
+    TWIN = "twin"
 
 
 class ActivityStatus(StrEnum):

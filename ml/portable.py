@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 from ml import bundle, loading
-from ml.answer_files import answer_cells, answer_columns, harmless
+from ml.answer_files import answer_cells, harmless
 from ml.answering import answer_rows
+from ml.batch_lines import new_columns
 from ml.conformal import Interval, PredictionSet, Reach, interval_of, set_of
 from ml.prediction import CheckedRows, Feature, Finding, Mode, check_rows
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from ml.row_files import Chunk, read_rows
+from ml.value_formats import DATE_ORDERS
 from smartml.errors import IntegrityError, InvalidInput, SmartMLError, VersionMismatch
 
 if TYPE_CHECKING:
@@ -154,6 +156,7 @@ def main(directory: Path, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--for-spreadsheets", action="store_true", help="no cell is taken for a formula by Excel and its like"
     )
+    parser.add_argument("--dates", choices=[order for order in DATE_ORDERS if order], help="the order of dates")
     options = parser.parse_args(arguments)
     try:
         model = load(directory)
@@ -218,7 +221,8 @@ class _Command:
         for chunk in self._chunks(source):
             checked = self.model.check(chunk.rows)
             if not rows:
-                writer.writerow(self._line([*chunk.columns, *self._names(chunk)]))
+                _, names = new_columns(chunk.columns, self.model.classes, self.model.reach)
+                writer.writerow(self._line(names))
                 self._say(finding.message for finding in checked.table_findings)
             answers = answer_rows(
                 self.model.predictor, self.model.features, checked.rows, is_regression=self.model.is_regression
@@ -247,14 +251,7 @@ class _Command:
             first += len(chunk.rows)
 
     def _chunks(self, source: BinaryIO) -> Iterator[Chunk]:
-        kinds = {feature.name: feature.kind for feature in self.model.features}
-        return read_rows(
-            source,
-            numbers={name for name, kind in kinds.items() if kind == "number"},
-        )
-
-    def _names(self, chunk: Chunk) -> Sequence[str]:
-        return answer_columns(chunk.columns, classes=self.model.classes, reach=self.model.reach)
+        return read_rows(source, features=self.model.features, date_order=self.options.dates)
 
     def _line(self, cells: list[str]) -> list[str]:
         return [harmless(cell) for cell in cells] if self.options.for_spreadsheets else cells

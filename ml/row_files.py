@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, Final
 
-from ml.column_types import BLANKS
+from ml.features import Feature
+from ml.file_values import plain_value
 from ml.quarantine import BadRow
 from ml.reading import Reader, Rows
 from ml.tables import SNIFF_BYTES, detect
-from ml.value_formats import PLAIN, ValueFormat, is_numeric, plain_number
+from ml.value_formats import ValueFormat
 from smartml.errors import InvalidTable
 
 ROWS: Final = 2_000
@@ -30,22 +31,23 @@ class Chunk:
 
 
 def read_rows(
-    source: BinaryIO,
-    *,
-    numbers: Collection[str],
-    most: int = ROWS,
+    source: BinaryIO, *, features: Sequence[Feature], date_order: str | None = None, most: int = ROWS
 ) -> Iterator[Chunk]:
     """The file's rows, at most ``most`` at a time, in flat memory; one chunk at least. Its first row is the header.
 
-    :param numbers: columns whose values are rewritten where the file writes numbers in another way ("1.234,5").
+    Values of ``features`` are rewritten where the file writes numbers or dates in another way ("1.234,5");
+    ``date_order`` (see ``ValueFormat``) is for a file that leaves it open.
+
     :raises InvalidTable: it is no table.
     """
     head = source.read(SNIFF_BYTES)
     if not head.strip():
         raise InvalidTable("The file is empty.", hint="Give it a header row and rows under it.")
     dialect = replace(detect(head, complete=len(head) < SNIFF_BYTES).dialect, has_header=True)
+    if date_order is not None:
+        dialect = replace(dialect, date_order=date_order)
     reader = Reader(dialect, undecided=dialect.encoding == "utf-8" and head.isascii())
-    plain = _Plain(dialect.formats, frozenset(numbers))
+    plain = _Plain(dialect.formats, {feature.name: feature for feature in features})
     columns: tuple[str, ...] = ()
     waiting: list[list[str]] = []
     bad: list[BadRow] = []
@@ -81,13 +83,11 @@ def _cut(columns: tuple[str, ...], waiting: list[list[str]], bad: list[BadRow], 
 @dataclass(frozen=True, slots=True)
 class _Plain:
     formats: ValueFormat
-    numbers: frozenset[str]
+    features: Mapping[str, Feature]
 
     def row(self, columns: tuple[str, ...], values: list[str]) -> dict[str, str]:
-        row = dict(zip(columns, values, strict=True))
-        if self.formats != PLAIN:
-            for name, value in row.items():
-                trimmed = value.strip(BLANKS)
-                if name in self.numbers and is_numeric(trimmed, self.formats):
-                    row[name] = plain_number(trimmed, self.formats)
-        return row
+        return {name: self._value(name, value) for name, value in zip(columns, values, strict=True)}
+
+    def _value(self, name: str, value: str) -> str:
+        feature = self.features.get(name)
+        return value if feature is None else plain_value(value, feature, self.formats)

@@ -1,7 +1,5 @@
 """The report of a version: opened in the browser, or saved."""
 
-from csp.constants import NONE, UNSAFE_INLINE
-from csp.decorators import csp_replace
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
@@ -9,21 +7,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from models_app import services
+from models_app.policies import nothing_runs
 from models_app.views import version_of
 from smartml.htmx import UserRequest
 
 
-# A file with rules and pictures of its own, but nothing that runs or comes from elsewhere.
-@csp_replace(  # type: ignore[arg-type]  # typed for views without arguments from the address
-    {
-        "default-src": [NONE],
-        "script-src": [NONE],
-        "style-src": [UNSAFE_INLINE],
-        "img-src": ["data:"],
-        "form-action": [NONE],
-        "sandbox": True,
-    }
-)
+@nothing_runs
 @login_required
 @require_GET
 @never_cache

@@ -17,6 +17,7 @@ from models_app import (
     prediction_views,
     report_views,
     threshold_views,
+    twin_views,
     version_views,
     views,
 )
@@ -72,4 +73,7 @@ urlpatterns = [
     path(f"{_VERSION}/report", report_views.report, name="report"),
     path(f"{_VERSION}/download", views.model_download, name="download"),
     path(f"{_VERSION}/bundle", bundle_views.download_bundle, name="bundle"),
+    path(f"{_VERSION}/twin", twin_views.twin, name="twin"),
+    path(f"{_VERSION}/twin/cancel", twin_views.twin_cancel, name="twin_cancel"),
+    path(f"{_VERSION}/twin.<slug:extension>", twin_views.twin_file, name="twin_file"),
 ]

@@ -288,6 +288,7 @@ _ACTIVITY: Final = _closed(
             "compare",
             "autopsy",
             "labels",
+            "twin",
             "batch",
         ),
         "subject": _COLUMN,

@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
+from datasets import services as datasets
+from datasets.activities import ActivityStatus
+from datasets.tasks import run_activity
 from ml.portable import MANIFEST
-from models_app import services
+from ml.prediction import check_rows
+from ml.twin import answers
+from models_app import services, twins
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from storage.ids import new_id
@@ -152,6 +157,30 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     done = run(python, tmp_path, directory / "predict.py", "rows.csv")
     assert (done.returncode, done.stdout) == (1, b"")
     assert "predictor/predictor.pkl is not the file that was packed" in done.stderr.decode()
+
+
+def test_a_twin_is_made_with_the_dataset_and_again_without_it(stack, user, model):
+    assert twins.state_of(model=model, version=1) == twins.TwinState()
+    assert run_activity(twins.start(model=model, version=1).id) == ActivityStatus.SUCCEEDED
+    view = twins.state_of(model=model, version=1).view
+    twin = json.loads(twins.read_file(model=model, version=1, extension="json"))
+    assert twin["learned_from"]["training_rows"] == model.current.train_rows
+    assert (view.rows, view.is_good) == (model.current.holdout_rows, twin["agreement"]["fidelity"] >= 0.95)
+    assert view.model_score == pytest.approx(model.current.accuracy)
+    page = twins.read_file(model=model, version=1, extension="html").decode()
+    assert 'K\u00f6ln \\"am Rhein\\"' in page or 'Köln \\"am Rhein\\"' in page
+    # The twin takes the rows of the contract, odd ones too.
+    rows = check_rows(services.model_features(model=model, version=1), NASTY).rows
+    assert {answer["prediction"] for answer in answers(twin, rows)} <= {"goes", "stays"}
+    assert workspaces() == []
+
+    datasets.delete_dataset(user_id=user.id, dataset_id=model.current.dataset_id)
+    assert run_activity(twins.start(model=model, version=1).id) == ActivityStatus.SUCCEEDED
+    again = json.loads(twins.read_file(model=model, version=1, extension="json"))
+    assert again["learned_from"]["training_rows"] == 0
+    assert again["learned_from"]["held_out_rows"] == model.current.holdout_rows // 2
+    services.delete_model(user_id=user.id, model_id=model.id)
+    assert model_blobs(stack) == []
 
 
 def test_a_file_that_is_not_the_trained_one_is_not_handed_out(stack, user, client_for):
