@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from datasets import receipt_views, rows_views, sample_views, staging_views, views
+from datasets import receipt_views, rows_views, sample_views, snippet_views, staging_views, views
 
 app_name = "datasets"
 urlpatterns = [
@@ -23,6 +23,7 @@ urlpatterns = [
     path("<oid:dataset_id>/profile", include("datasets.profile_urls")),
     path("<oid:dataset_id>/rows", rows_views.rows, name="rows"),
     path("<oid:dataset_id>/rows/index", rows_views.index, name="rows_index"),
+    path("<oid:dataset_id>/api", snippet_views.snippets, name="snippets"),
     path("<oid:dataset_id>/rename", views.rename, name="rename"),
     path("<oid:dataset_id>/target", views.target, name="target"),
     path("<oid:dataset_id>/download", views.download, name="download"),

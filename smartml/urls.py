@@ -4,6 +4,7 @@ from django.urls import include, path, register_converter
 
 from smartml import views
 from smartml.api import api
+from smartml.api_docs import api_docs
 from storage.ids import ObjectIdConverter
 
 register_converter(ObjectIdConverter, "oid")
@@ -14,6 +15,7 @@ urlpatterns = [
     path("status/storage", views.storage_banner, name="storage_banner"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("api/docs", api_docs, name="api_docs"),
     path("api/v1/", api.urls),
     path("accounts/", include("accounts.urls")),
     path("datasets/", include("datasets.urls")),

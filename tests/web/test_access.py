@@ -26,6 +26,7 @@ PUBLIC = {
     "accounts:password_reset_done",
     "accounts:password_reset_confirm",
     "accounts:password_reset_complete",
+    "api_docs",
     "api-v1:openapi-json",
     "api-v1:api-root",  # nothing is there
 }
