@@ -161,7 +161,7 @@ def _repeat(
     chosen, guessed = np.zeros(len(rows)), np.zeros(len(rows))
     number_of = {label: number for number, label in enumerate(labels)}
     positive: int | None = None
-    for number, (inside, outside) in enumerate(_folds(rows, target, problem_type, seed), start=1):
+    for number, (inside, outside) in enumerate(folds(rows, target, problem_type, seed), start=1):
         if should_stop():
             return None
         on_fold(number)
@@ -193,11 +193,14 @@ def _repeat(
     )
 
 
-def _folds(rows: DataFrame, target: str, problem_type: ProblemType, seed: int) -> Iterator[tuple[Any, Any]]:
-    """Places of the rows inside and outside of each fold's fit."""
+def folds(
+    rows: DataFrame, target: str, problem_type: ProblemType, seed: int, *, keys: Any = None
+) -> Iterator[tuple[Any, Any]]:
+    """Places of the rows inside and outside of each fold's fit. Rows of one key, of equal values where none are
+    given, stay together."""
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-    keys = row_keys(rows)
+    keys = row_keys(rows) if keys is None else keys
     if problem_type is ProblemType.REGRESSION:
         yield from GroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed).split(rows, groups=keys)
         return

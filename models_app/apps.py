@@ -11,13 +11,14 @@ class ModelsAppConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.closing import register
-        from models_app import autopsies, batch_work, comparisons, explanations, twins
+        from models_app import autopsies, batch_work, comparisons, doubts, explanations, twins
 
         explanations.register()
         comparisons.register()
         autopsies.register()
         batch_work.register()
         twins.register()
+        doubts.register()
         register(_delete_all_of_user, last=_forget_jobs_of_user)
         # Django tells apps with models only.
         post_migrate.connect(_schedule_sweep, sender=apps.get_app_config("django_q"))

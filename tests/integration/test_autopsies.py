@@ -1,7 +1,9 @@
-"""A real training on a column that copies the target, taken apart afterwards by work of its own."""
+"""Real trainings on a column that copies the target and on wrong answers, looked into afterwards."""
 
+import io
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from datasets import activities
@@ -10,10 +12,11 @@ from datasets.activities import ActivityStatus
 from datasets.children import ChildFailed
 from datasets.tasks import run_activity
 from ml.column_types import ColumnType
-from models_app import autopsies, followups, retracing, services
+from models_app import autopsies, doubts, followups, retracing, services
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from smartml.errors import NotFound
+from storage.blobs import get_blobs
 from storage.ids import new_id
 from tests.factories import stored_dataset
 from tests.training import model_blobs, use_one_family, workspaces
@@ -38,23 +41,26 @@ class Silent:
         pass
 
 
-@pytest.fixture
-def model(stack, user, settings, monkeypatch):
+def trained(user, settings, monkeypatch, content: str, *, target: str, leave_out: tuple[str, ...] = ()):
+    """A model of boosted trees alone."""
     use_one_family(settings, monkeypatch)
-    dataset = stored_dataset(user.id, content=VISITS, file_name="visits.csv")
     job = services.request_training(
         user_id=user.id,
-        dataset=dataset,
+        dataset=stored_dataset(user.id, content=content, file_name="table.csv"),
         job_id=new_id(),
-        settings=JobSettings(target="bought", time_limit=20, leave_out=("colour",)),
-        model_name="Visits",
+        settings=JobSettings(target=target, time_limit=20, leave_out=leave_out),
+        model_name="A table",
         model_id=None,
     )
     assert run_training(job.id) == JobStatus.SUCCEEDED
+    said = [line.text for line in services.get_job(user_id=user.id, job_id=job.id).log]
+    assert any(text.startswith("LightGBM: validation accuracy") for text in said)
+    assert said[-1] == "Storing"
     return services.get_model(user_id=user.id, model_id=job.model_id)
 
 
-def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, user, model, monkeypatch):
+def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, user, settings, monkeypatch):
+    model = trained(user, settings, monkeypatch, VISITS, target="bought", leave_out=("colour",))
     version = model.current
     assert version.dataset_sha256 is not None
     offer = autopsies.state_of(model=model, version=version)
@@ -86,8 +92,8 @@ def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, use
     # Another type than that of the training, chosen since, changes nothing: the version's own settings count.
     dataset = datasets.get_dataset(user_id=user.id, dataset_id=version.dataset_id)
     datasets.set_type(user_id=user.id, dataset_id=dataset.id, column="size", type=ColumnType.CATEGORY)
-    settings = retracing.settings_of(model=model, version=version, dataset=dataset)
-    assert (settings.types, settings.leave_out) == ({}, ("colour",))
+    then = retracing.settings_of(model=model, version=version, dataset=dataset)
+    assert (then.types, then.leave_out) == ({}, ("colour",))
 
     # Rows that another seed holds out are not those the version was judged by.
     other = replace(version, settings=replace(version.settings, seed=version.settings.seed + 1))
@@ -100,5 +106,36 @@ def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, use
     assert autopsies.state_of(model=model, version=version).autopsy == found
     with pytest.raises(NotFound, match="was deleted"):
         autopsies.start(model=model, version=version)
+    services.delete_model(user_id=user.id, model_id=model.id)
+    assert model_blobs(stack) == []
+
+
+# The answer is the size; in the rows FLIPPED somebody wrote the other one down.
+FLIPPED = (2, 30, 55, 121, 160, 233)
+SIZES = "size,noise,large\n" + "".join(
+    f"{(i * 37) % 100},{(i * 7919) % 13},{'yes' if ((i * 37) % 100 >= 50) != (i in FLIPPED) else 'no'}\n"
+    for i in range(240)
+)
+
+
+def test_planted_wrong_answers_are_listed_by_their_rows_in_the_table(stack, user, settings, monkeypatch):
+    model = trained(user, settings, monkeypatch, SIZES, target="large")
+    version = model.current
+    assert doubts.state_of(model=model, version=version).seconds > 0
+    begun = doubts.start(model=model, version=version)
+    assert run_activity(begun.id) == ActivityStatus.SUCCEEDED
+    found = doubts.state_of(model=model, version=version).check
+    rows = {doubt["row"]: doubt for doubt in found["doubts"]}
+    planted = {i + 1 for i in FLIPPED}
+    assert len(planted & set(rows)) >= 5
+    assert len(rows) <= 12
+    one = rows[next(iter(planted & set(rows)))]
+    assert {one["given"], one["expected"]} == {"yes", "no"}
+    assert one["expected_share"] > one["given_share"]
+    assert (found["family"], found["train_rows"], found["holdout_rows"]) == ("GBM", 192, 48)
+    kept = get_blobs().get_model_file(user_id=user.id, model_id=model.id, version=1, stem="holdout", ext="parquet")
+    held_out = set(pd.read_parquet(io.BytesIO(kept)).index + 1)
+    assert all(doubt["held_out"] == (row in held_out) for row, doubt in rows.items())
+    assert workspaces() == []
     services.delete_model(user_id=user.id, model_id=model.id)
     assert model_blobs(stack) == []
