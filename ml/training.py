@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
+from ml.fit_log import overheard
 from ml.holdout import row_keys, split_holdout
 from ml.interruption import stopping_early
 from ml.left_out import NO_TIME, LeftOut
@@ -110,6 +111,7 @@ def fit(
     balance_classes: bool = False,
     structure: Mapping[str, str] | None = None,
     ignored: Sequence[str] = (),
+    on_line: Callable[[str], None] = lambda line: None,
 ) -> FitResult:
     """Fit within about ``time_limit`` seconds; the predictor is written to ``directory``.
 
@@ -120,12 +122,12 @@ def fit(
 
     ``metric`` (the usual one when None) decides between models. ``balance_classes`` weighs each training row by the
     inverse share of its class; validation and later scores stay unweighted. ``structure`` and ``ignored``: see
-    ``ml.splits.Split``.
+    ``ml.splits.Split``. ``on_line`` hears what the fit says, see ``ml.fit_log``; it must not raise.
     """
     started = time.monotonic()
     recipe = _RECIPES[preset]
     metric = metric or usual_metric(problem_type)
-    with quiet_autogluon():
+    with quiet_autogluon(), overheard(on_line):
         from autogluon.tabular import TabularPredictor
 
         _check_classes(train, target=target, problem_type=problem_type, bagged=recipe.bagged)

@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from ml.left_out import LeftOut
 from ml.problem import ProblemType
 from models_app import job_settings
-from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, Plan, Readings, may_become
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, LogLine, Plan, Readings, may_become
 from smartml.errors import Conflict
 from storage import mongo_users
 from storage.mongo import (
@@ -31,7 +31,15 @@ from storage.mongo import (
     translated,
 )
 from storage.mongo_pages import find_page
-from storage.mongo_schema import MAX_LEADERBOARD, MAX_NAME, MAX_SENTENCE, MAX_STAGE, Name
+from storage.mongo_schema import (
+    MAX_LEADERBOARD,
+    MAX_LOG_LINE,
+    MAX_LOG_LINES,
+    MAX_NAME,
+    MAX_SENTENCE,
+    MAX_STAGE,
+    Name,
+)
 from storage.paging import Page, clamp_limit
 
 _QUEUED = JobStatus.QUEUED.value
@@ -154,6 +162,7 @@ def report(
     progress: float | None = None,
     leaderboard: Sequence[FittedModel] | None = None,
     left_out: Sequence[LeftOut] | None = None,
+    log: Sequence[LogLine] | None = None,
     metric: str | None = None,
     fit_started_at: datetime | None = None,
 ) -> bool:
@@ -167,6 +176,8 @@ def report(
         changes["leaderboard"] = _rows(leaderboard)
     if left_out is not None:
         changes["left_out"] = _left_out(left_out)
+    if log is not None:
+        changes["log"] = _log(log)
     if metric is not None:
         changes["metric"] = clip(metric, 100)
     if fit_started_at is not None:
@@ -268,6 +279,7 @@ def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None, 
         "lease_until": None,
         "leaderboard": [],
         "left_out": [],
+        "log": [],
         "readings": None,
         "metric": None,
     }
@@ -410,6 +422,14 @@ def _left_out(models: Sequence[LeftOut]) -> list[Document]:
     ]
 
 
+def _log(lines: Sequence[LogLine]) -> list[Document]:
+    """The last lines, in the order in which they were said."""
+    return [
+        {"at_seconds": float(line.at_seconds), "text": clip(line.text, MAX_LOG_LINE)}
+        for line in lines[-MAX_LOG_LINES:]
+    ]
+
+
 def _update(
     where: Document, update: Document | list[Document], *, session: ClientSession | None = None
 ) -> Job | None:
@@ -445,6 +465,7 @@ def _to_document(job: Job) -> Document:
         "has_leftovers": False,
         "leaderboard": _rows(job.leaderboard),
         "left_out": _left_out(job.left_out),
+        "log": _log(job.log),
     }
 
 
@@ -463,6 +484,7 @@ def to_record(document: Document) -> Job:
             "settings": job_settings.from_document(document["settings"]),
             "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
             "left_out": tuple(LeftOut(**each) for each in document.get("left_out", ())),
+            "log": tuple(LogLine(**each) for each in document.get("log", ())),
             "readings": Readings(**document["readings"]) if document.get("readings") else None,
             "plan": Plan(**document["plan"]) if document.get("plan") else None,
             "error": None if error is None else JobError(**error),

@@ -31,6 +31,7 @@ from ml.targets import decide_problem
 from models_app import jobs_repository as jobs
 from models_app import report as reports
 from models_app import repository, setup
+from models_app.log_tail import LogTail
 from models_app.records import FittedModel, Job, JobStatus
 from models_app.signing import Sign
 from models_app.storing import LeaseLost, insist, store
@@ -66,6 +67,7 @@ class _Run:
         self.owner = owner
         self.scratch = scratch
         self.should_stop = should_stop
+        self.said = LogTail(job_id=job.id, owner=owner)
         self.sign = sign
         self.fit_started: float | None = None
         self.leaderboard: tuple[FittedModel, ...] = ()
@@ -279,6 +281,7 @@ class _Run:
             balance_classes=job.settings.class_weights is ClassWeights.BALANCED,
             structure=split.structure,
             ignored=split.ignored,
+            on_line=self.said.hear if is_shown else _hear_nothing,
         )
 
     def _on_event(self, event: training.FitEvent) -> None:
@@ -301,6 +304,7 @@ class _Run:
         elif event.model is not None and event.reason:
             self.left_out = (*self.left_out, LeftOut(name=event.model, reason=event.reason))
             facts = {"left_out": self.left_out}
+        facts["log"] = self.said.lines
         try:
             jobs.report(job_id=self.job.id, owner=self.owner, progress=self._fit_progress(), **facts)
         except MetadataUnavailable as error:
@@ -326,6 +330,8 @@ class _Run:
 
     def _stage(self, stage: str, progress: float, **facts: Any) -> None:
         """Say what comes next, and stop when the job is another worker's. MongoDB being away ends nothing."""
+        self.said.note(stage)
+        facts["log"] = self.said.lines
         try:
             held = jobs.report(job_id=self.job.id, owner=self.owner, stage=stage, progress=progress, **facts)
         except MetadataUnavailable as error:
@@ -335,6 +341,7 @@ class _Run:
             raise LeaseLost
 
     def _advance(self, to: JobStatus, stage: str, progress: float) -> None:
+        self.said.note(stage)
         job = insist(
             lambda: jobs.advance(job_id=self.job.id, owner=self.owner, to=to, stage=stage, progress=progress)
         )
@@ -349,6 +356,10 @@ class _Run:
 
 def _say_nothing(event: training.FitEvent) -> None:
     """The models of a fold are none of the training's."""
+
+
+def _hear_nothing(line: str) -> None:
+    """Nor is what their fits say."""
 
 
 def _setup_report(job: Job, split: splits.Split, fitted: training.FitResult) -> SetupReport:

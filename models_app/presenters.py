@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ml.evaluation import Evaluation, ModelRow, lower_is_better
 from ml.problem import ProblemType
-from models_app.records import FittedModel, Job, JobStatus, ModelVersion
+from models_app.records import FittedModel, Job, JobStatus, LogLine, ModelVersion
 from models_app.setup_presenter import Fact, chosen, metric_of
 
 _BADGES = {
@@ -59,6 +59,7 @@ class JobView:
     memory_limit: int | None
     poll_seconds: int | None
     chosen: tuple[Fact, ...]
+    log: tuple[LogLine, ...]
 
 
 def present_job(
@@ -83,6 +84,7 @@ def present_job(
         memory_limit=memory_limit,
         poll_seconds=None if job.status.is_over else _poll_seconds(elapsed),
         chosen=chosen(job.settings, metric=metric_label(metric_of(job))),
+        log=job.log[::-1],
     )
 
 

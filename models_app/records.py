@@ -25,6 +25,7 @@ __all__ = [
     "JobError",
     "JobSettings",
     "JobStatus",
+    "LogLine",
     "Model",
     "ModelStatus",
     "ModelVersion",
@@ -79,6 +80,14 @@ class FittedModel:
     val_score: float | None
     fit_seconds: float
     at_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """What a training said ``at_seconds`` after its attempt began: a sentence of the app's own (``ml.fit_log``)."""
+
+    at_seconds: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +156,7 @@ class Job:
     unseen: bool = False
     leaderboard: tuple[FittedModel, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    log: tuple[LogLine, ...] = ()
     readings: Readings | None = None
     plan: Plan | None = None
     metric: str | None = None

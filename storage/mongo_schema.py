@@ -21,6 +21,8 @@ MAX_SOURCE_REF: Final = 1000
 MAX_SENTENCE: Final = 2000
 MAX_LEADERBOARD: Final = 200
 MAX_LATER_FILES: Final = 1000
+MAX_LOG_LINES: Final = 30
+MAX_LOG_LINE: Final = 200
 MAX_TAG: Final = 24
 MAX_TAGS: Final = 10
 MAX_NOTE: Final = 2000
@@ -259,6 +261,12 @@ _JOB: Final = _closed(
             "bsonType": "array",
             "maxItems": MAX_LEADERBOARD,
             "items": _closed({"name": _text(MAX_NAME), "reason": _text(MAX_SENTENCE)}),
+        },
+        # Sentences of the app's own about the fit: numbers and names of models.
+        "log": {
+            "bsonType": "array",
+            "maxItems": MAX_LOG_LINES,
+            "items": _closed({"at_seconds": _NUMBER, "text": _text(MAX_LOG_LINE)}),
         },
         "plan": {
             **_closed({"seconds": _NUMBER, "memory": _COUNT, "models": _COUNT}),

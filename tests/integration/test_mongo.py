@@ -171,6 +171,7 @@ def came_later(name: str, path: tuple[Any, ...], field: str) -> bool:
         ("jobs", (), "followups_due"),
         ("jobs", (), "left_out"),
         ("jobs", (), "readings"),
+        ("jobs", (), "log"),
         ("jobs", ("leaderboard", 0), "at_seconds"),
         ("models", ("versions", 0), "settings"),
         ("models", ("versions", 0), "zip_hmac"),

@@ -12,7 +12,7 @@ from ml.left_out import LeftOut
 from models_app import jobs_repository, services
 from models_app.forms import TrainForm
 from models_app.jobs_services import time_limit_fault
-from models_app.records import FittedModel, JobError, JobStatus, Readings
+from models_app.records import FittedModel, JobError, JobStatus, LogLine, Readings
 from smartml.errors import InvalidTarget
 from storage.blobs import get_blobs
 from tests.factories import queued_job, running_job, stored_dataset, stored_model
@@ -404,3 +404,16 @@ def test_a_training_whose_model_has_been_deleted_says_so(owner, dataset, user):
     text = owner.get(page).content.decode()
     assert "The model of this training, or this version of it, has been deleted." in text
     assert link not in text
+
+
+def test_the_live_page_shows_the_last_thirty_lines_of_the_fit_the_newest_first(owner, dataset, user):
+    job = running_job(user.id, dataset)
+    url = reverse("models:job_progress", args=[job.id])
+    assert 'data-test="job-log"' not in owner.get(url, headers=HX).content.decode()
+    lines = [LogLine(at_seconds=number, text=f"Line {number} {'x' * 300}") for number in range(40)]
+    assert jobs_repository.report(job_id=job.id, owner="owner", log=lines)
+    page = owner.get(url, headers=HX).content.decode()
+    assert [int(number) for number in re.findall(r"Line (\d+) x", page)] == list(range(39, 9, -1))
+    assert "x" * 200 not in page
+    jobs_repository.requeue(job_id=job.id, owner="owner")
+    assert services.get_job(user_id=user.id, job_id=job.id).log == ()

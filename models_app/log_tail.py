@@ -1,0 +1,46 @@
+"""The last things that a training has said, for its live page."""
+
+import logging
+import time
+from typing import Final
+
+from models_app import jobs_repository as jobs
+from models_app.records import LogLine
+from smartml.errors import MetadataUnavailable
+from storage.mongo_schema import MAX_LOG_LINES
+
+logger = logging.getLogger(__name__)
+
+# A fit says several things at once: they are stored together.
+STORE_SECONDS: Final = 1.0
+
+
+class LogTail:
+    """Keeps the last lines of one attempt. What is stored with other facts of the job need not be stored again."""
+
+    def __init__(self, *, job_id: str, owner: str) -> None:
+        self._job_id, self._owner = job_id, owner
+        self._began = self._stored = time.monotonic()
+        self._lines: list[LogLine] = []
+
+    @property
+    def lines(self) -> tuple[LogLine, ...]:
+        """To be stored now."""
+        self._stored = time.monotonic()
+        return tuple(self._lines)
+
+    def note(self, text: str) -> None:
+        """Add a line; it is stored with whatever is stored next."""
+        line = LogLine(at_seconds=round(time.monotonic() - self._began, 1), text=text)
+        self._lines = [*self._lines, line][-MAX_LOG_LINES:]
+
+    def hear(self, text: str) -> None:
+        """The same in the middle of a fit, where nothing else may be stored for minutes. A fit does not end because
+        its words could not be stored."""
+        self.note(text)
+        if time.monotonic() - self._stored < STORE_SECONDS:
+            return
+        try:
+            jobs.report(job_id=self._job_id, owner=self._owner, log=self.lines)
+        except MetadataUnavailable as error:
+            logger.warning("Job %s: what the fit says could not be written: %s", self._job_id, error.message)
