@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -106,7 +107,7 @@ def _page(
     *,
     whole: bool,
 ) -> HttpResponse:
-    address = request.build_absolute_uri(f"/api/v1/models/{model.id}/predict")
+    address = request.build_absolute_uri(reverse("api-v1:model_predict", args=[model.id]))
     context |= {"model": model, "version": version, "form": form, "whole": whole, "api_address": address}
     template = "models_app/_predict.html" if wants_fragment(request) else "models_app/predict.html"
     status = 409 if "refused" in context else 422 if form.is_bound and form.errors else 200

@@ -93,6 +93,7 @@
     box.hidden = false;
     if (!box.open) return;
     const body = { rows: [row()] };
+    if (box.dataset.version) body.version = Number(box.dataset.version);
     document.getElementById("row-json").textContent = JSON.stringify(body.rows[0], null, 2);
     document.getElementById("row-curl").textContent = [
       `curl -X POST ${quoted(box.dataset.address)}`,
