@@ -58,7 +58,7 @@ def receive(
     """
     digest = hashlib.sha256()
     with begin_ingest(user_id=user_id, dataset_id=dataset_id, file_name=file_name, name=name) as ingest:
-        for chunk in _chunks(request, length):
+        for chunk in chunks(request, length):
             digest.update(chunk)
             ingest.write(chunk)
         return ingest.commit(), digest.hexdigest()
@@ -67,12 +67,16 @@ def receive(
 def digest_of(request: HttpRequest, *, length: int) -> str:
     """The digest of a body that is not stored again."""
     digest = hashlib.sha256()
-    for chunk in _chunks(request, length):
+    for chunk in chunks(request, length):
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def _chunks(request: HttpRequest, length: int) -> Iterator[bytes]:
+def chunks(request: HttpRequest, length: int) -> Iterator[bytes]:
+    """The body piece by piece.
+
+    :raises InvalidInput: it ends too early.
+    """
     left = length
     try:
         while left and (chunk := request.read(min(_CHUNK, left))):

@@ -179,7 +179,7 @@ def _parts(path: Path, width: int) -> Iterator[list[Any]]:
     reader = arrow_csv.open_csv(
         path,
         read_options=arrow_csv.ReadOptions(
-            column_names=names, skip_rows_after_names=1, block_size=_BLOCK_BYTES, use_threads=True
+            column_names=names, skip_rows_after_names=1, block_size=_BLOCK_BYTES, use_threads=False
         ),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(

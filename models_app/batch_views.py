@@ -196,7 +196,7 @@ def batch_result(request: UserRequest, model_id: str, batch_id: str) -> Streamin
     is_exact = bool(request.GET.get("exact"))
     chunks = work.stream_result(found, for_spreadsheet=not is_exact)
     response = StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8")
-    name = f"{found.file_name.removesuffix('.csv')}-predicted.csv"
+    name = work.result_file_name(found)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     if is_exact:
         response["Content-Length"] = str(found.result_size)

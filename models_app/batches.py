@@ -164,16 +164,20 @@ def cancel(batch: Batch) -> bool:
     return not activity.status.is_over or activity.status is ActivityStatus.CANCELLED
 
 
-def delete(batch: Batch) -> None:
-    """Remove its blobs, then what is known of it; again is fine. Work that is under way finds it gone."""
+def delete(batch: Batch) -> int:
+    """Remove its blobs, then what is known of it; again is fine. Work that is under way finds it gone.
+
+    :returns: how many blobs there were.
+    """
     going = batches_repository.mark_deleting(batch_id=batch.id, user_id=batch.user_id)
     if going is None:
-        return
+        return 0
     activity = _activity(going)
     if activity is not None and not activity.status.is_over:
         activities.request_cancel(user_id=batch.user_id, activity_id=batch.id)
-    remove_blobs(going)
+    removed = remove_blobs(going)
     batches_repository.remove(batch_id=batch.id, user_id=batch.user_id)
+    return removed
 
 
 def remove_quietly(batch: Batch) -> None:
@@ -184,9 +188,10 @@ def remove_quietly(batch: Batch) -> None:
         logger.warning("Batch %s is left to the sweep: %s", batch.id, error.message)
 
 
-def remove_blobs(batch: Batch) -> None:
+def remove_blobs(batch: Batch) -> int:
     blobs = get_blobs()
-    blobs.delete_blobs(blobs.models_container, [input_name(batch), result_name(batch), summary_name(batch)])
+    names = [input_name(batch), result_name(batch), summary_name(batch)]
+    return len(blobs.delete_blobs(blobs.models_container, names))
 
 
 def remove_result(batch: Batch) -> None:
@@ -233,6 +238,11 @@ def stream_result(batch: Batch, *, for_spreadsheet: bool) -> Iterator[bytes]:
     blobs = get_blobs()
     chunks = blobs.iter_chunks(blobs.models_container, result_name(batch))
     return for_spreadsheets(chunks) if for_spreadsheet else chunks
+
+
+def result_file_name(batch: Batch) -> str:
+    """What a download is called."""
+    return f"{batch.file_name.removesuffix('.csv')}-predicted.csv"
 
 
 def _check_done(batch: Batch) -> None:

@@ -13,6 +13,7 @@ from ninja.parser import Parser
 from accounts.api_access import TokenRequired, UnsupportedMediaType
 from datasets.api import router as datasets_router
 from models_app import api as models_api
+from models_app import batch_api
 from smartml.errorpages import BadRequest, render_error
 from smartml.errors import InvalidInput, NotFound, SmartMLError, TooLarge
 from smartml.middleware import as_smartml_error
@@ -53,6 +54,7 @@ api = NinjaAPI(
 api.add_router("/datasets", datasets_router)
 api.add_router("/trainings", models_api.trainings)
 api.add_router("/models", models_api.models)
+api.add_router("/models", batch_api.router)
 
 
 def answer_failure(request: HttpRequest, failure: Exception | type[Exception]) -> HttpResponse:

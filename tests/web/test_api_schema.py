@@ -15,6 +15,7 @@ from smartml.api import api
 from smartml.wsgi import application
 from tests.factories import queued_job, stored_dataset
 from tests.real_model import store_archive
+from tests.records import stored_batch
 from tests.web.api_client import Program
 from tests.web.dataset_pages import TABLE
 
@@ -43,11 +44,13 @@ def own(stack, user, archive, settings) -> dict[str, str]:
     settings.API_REQUESTS_PER_MINUTE = 100_000
     cache.clear()
     dataset = stored_dataset(user.id)
+    model = store_archive(user.id, archive)
     return {
         "token": Program(user).secret,
         "dataset_id": dataset.id,
         "training_id": queued_job(user.id, dataset).id,
-        "model_id": store_archive(user.id, archive).id,
+        "model_id": model.id,
+        "batch_id": stored_batch(model).id,
     }
 
 
@@ -61,7 +64,7 @@ def test_every_answer_is_as_described(case, own):
 def make_sensible(case, own) -> None:
     """What is well formed but means nothing stands for something that is there; what is malformed stays so."""
     for place in (case.path_parameters, case.body):
-        for name in ("dataset_id", "training_id", "model_id"):
+        for name in ("dataset_id", "training_id", "model_id", "batch_id"):
             if isinstance(place, dict) and re.fullmatch(OID, str(place.get(name, ""))):
                 place[name] = own[name]
     if isinstance(case.body, dict) and case.body.get("target") and isinstance(case.body["target"], str):
