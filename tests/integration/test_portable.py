@@ -18,12 +18,14 @@ from datasets.tasks import run_activity
 from ml.portable import MANIFEST
 from ml.prediction import check_rows
 from ml.twin import answers
-from models_app import services, twins
+from models_app import batch_intake, batches, services, twins
+from models_app.prediction_form import PredictionForm
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from storage.ids import new_id
 from tests.factories import stored_dataset, stored_model
 from tests.training import ROOT, model_blobs, use_one_family, workspaces
+from tests.web.api_client import Program
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -157,6 +159,62 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     done = run(python, tmp_path, directory / "predict.py", "rows.csv")
     assert (done.returncode, done.stdout) == (1, b"")
     assert "predictor/predictor.pkl is not the file that was packed" in done.stderr.decode()
+
+
+def test_form_program_file_and_bundle_give_a_row_the_same_answer(stack, user, model, client_for, python, tmp_path):
+    def said(answer, findings):
+        return answer["prediction"], list(answer["probabilities"].values()), findings
+
+    # As nobody would mistype: what the form refuses at its field, the other three find in the row.
+    rows = [row for row in NASTY if row["age"] != "many" and row["joined"] != "2300-01-01"]
+    rows.append(rows[0] | {"age": "120", "city": "Atlantis", "joined": "2031-01-01"})
+    features = services.model_features(model=model, version=1)
+
+    answer = Program(user).post(f"/models/{model.id}/predict", {"rows": rows}).json()
+    by_program = [
+        said(each, " ".join(finding["message"] for finding in each["findings"])) for each in answer["predictions"]
+    ]
+
+    by_form = []
+    address = reverse("models:predict", args=[model.id, 1])
+    for row in rows:
+        sent = PredictionForm.filled(row, features=features, whole=True).data
+        view = client_for(user).post(address, sent | {"all": "1"}).context["prediction"]
+        shares = {bar.label: bar.percent / 100 for bar in view.bars}
+        by_form.append(
+            (
+                view.answer,
+                [pytest.approx(shares[name]) for name in sorted(shares)],
+                " ".join(finding.message for finding in view.findings),
+            )
+        )
+
+    intake = batch_intake.begin(model=model, version=1, batch_id=new_id(), file_name="rows.csv")
+    intake.write(as_csv(rows))
+    batch = intake.finish()
+    assert run_activity(batch.id) == ActivityStatus.SUCCEEDED
+    batch = batches.find(user_id=user.id, model_id=model.id, batch_id=batch.id)
+    from_file = b"".join(batches.stream_result(batch, for_spreadsheet=False))
+
+    bundle = b"".join(client_for(user).get(reverse("models:bundle", args=[model.id, 1])).streaming_content)
+    zipfile.ZipFile(io.BytesIO(bundle)).extractall(tmp_path / "bundle")
+    done = run(python, tmp_path, tmp_path / "bundle/predict.py", "-", given=as_csv(rows))
+    assert done.returncode == 0, done.stderr.decode()
+
+    by_file, by_bundle = (
+        [
+            (
+                line["prediction"],
+                [float(line[f"probability_{name}"]) for name in ("goes", "stays")],
+                line["findings"],
+            )
+            for line in csv.DictReader(io.StringIO(content.decode()))
+        ]
+        for content in (from_file, done.stdout)
+    )
+    assert by_program == by_file == by_bundle
+    assert by_program == by_form
+    assert len({findings for _, _, findings in by_program}) == len(rows)
 
 
 def test_a_twin_is_made_with_the_dataset_and_again_without_it(stack, user, model):
