@@ -88,11 +88,11 @@ class RunLocal:
     def processes(self):
         return marked_processes({STACK_MARK: str(self.directory)})
 
-    def manage(self, *arguments):
+    def manage(self, *arguments, within=60):
         """A command in another shell, which knows nothing but the directory."""
         environment = {name: value for name, value in self.environment.items() if name != "WEB_PORT"}
         return subprocess.run(
-            [sys.executable, MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=within
         )
 
 
@@ -193,6 +193,83 @@ def test_the_start_after_a_kill_cleans_up_and_works(runlocal):
     assert runlocal.answers()
     assert runlocal.stop() == 0
     assert runlocal.processes() == []
+
+
+# What a person does on the pages, and what is looked for afterwards.
+TRAIN = """
+from accounts.models import User
+from datasets import services as datasets
+from models_app import services
+from models_app.records import JobSettings
+from storage.ids import new_id
+from tests.factories import ANIMALS
+
+user = User.objects.get(email="demo@example.com")
+ingest = datasets.begin_ingest(user_id=user.id, dataset_id=new_id(), file_name="animals.csv")
+ingest.write(ANIMALS.encode())
+services.request_training(
+    user_id=user.id, dataset=ingest.commit(), job_id=new_id(), model_name="Zoo", model_id=None,
+    settings=JobSettings(target="species", time_limit=20),
+)
+"""
+LOOK = """
+import time
+from accounts.models import User
+from datasets import services as datasets
+from django.utils import timezone
+from models_app import services, sweep
+from storage.blobs import get_blobs
+from storage.workspace import sweep_workspaces
+
+user = User.objects.get(email="demo@example.com")
+give_up = time.monotonic() + 120
+while time.monotonic() < give_up:
+    (job,) = services.recent_jobs(user_id=user.id)
+    if job.status.is_over:
+        break
+    if job.lease_until and job.lease_until < timezone.now():
+        sweep.sweep_expired_leases()
+    time.sleep(0.2)
+sweep_workspaces()
+blobs = get_blobs()
+stored = sum(blob.size for blob in blobs.list_prefix(blobs.models_container, ""))
+totals = datasets.totals_of(user_id=user.id)
+print("END", job.status, job.attempt, totals.models_count, totals.models_bytes == stored > 0)
+"""
+
+
+def training_process(runlocal):
+    return next((process for process in runlocal.processes() if "trainjob" in process.cmdline()), None)
+
+
+def test_everything_killed_during_a_training_is_made_good_by_the_next_start(runlocal, tmp_path):
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    runlocal.environment |= {"TMPDIR": str(scratch), "JOB_LEASE_SECONDS": "15", "TRAINING_FAMILIES": "GBM"}
+    runlocal.started()
+    begun = runlocal.manage("shell", "-c", TRAIN)
+    assert begun.returncode == 0, begun.stderr
+    runlocal.wait_until(lambda: training_process(runlocal) is not None, "a training")
+    runlocal.wait_until(lambda: any(scratch.glob("model_*/model_*/predictor")), "a fit")
+    child = training_process(runlocal)
+    child.suspend()
+    # The web server alone: the training does not notice.
+    os.kill(runlocal.main_process("web").pid, signal.SIGKILL)
+    runlocal.wait_for("The web server is running again.")
+    assert training_process(runlocal) == child
+    for process in [psutil.Process(runlocal.process.pid), *runlocal.processes()]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    runlocal.process.wait()
+    left = list(scratch.glob("model_*"))
+    assert left
+
+    runlocal.started()
+    looked = runlocal.manage("shell", "-c", LOOK, within=PATIENCE + 60)
+    assert looked.stdout.splitlines()[-1] == "END succeeded 2 1 True", looked.stdout + looked.stderr
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
+    assert not any(path.exists() for path in left)
 
 
 def test_a_stop_while_starting_leaves_nothing(runlocal):
