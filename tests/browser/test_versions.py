@@ -63,10 +63,10 @@ def test_compare_and_promote(page: Page, tmp_path: Path):
 
     # Tags in place.
     page.get_by_role("link", name="Edit tags and notes").click()
-    page.get_by_label("Tags").fill("what? now")
+    page.get_by_label("Tags", exact=True).fill("what? now")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_label("Tags")).to_have_attribute("aria-invalid", "true")
-    page.get_by_label("Tags").fill("Points")
+    expect(page.get_by_label("Tags", exact=True)).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Tags", exact=True).fill("Points")
     page.get_by_role("button", name="Save").click()
     expect(page.locator('[data-test="tags"]')).to_have_text("points")
     settle(page)
