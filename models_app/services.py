@@ -163,8 +163,9 @@ def delete_model(*, user_id: str, model_id: str) -> tuple[Model, Removed]:
     _forget_blobs(model)
     removed = delete_all(partial(get_blobs().delete_model, user_id=user_id, model_id=model_id))
     comparison_files.forget(user_id=user_id, model_id=model_id)
-    repository.remove(model_id=model_id, user_id=user_id)
+    # Before the model, which is what a sweep finds after a crash.
     followups.forget_model(model_id=model_id)
+    repository.remove(model_id=model_id, user_id=user_id)
     return model, removed
 
 

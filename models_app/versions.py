@@ -76,8 +76,9 @@ def delete_version(*, user_id: str, model_id: str, version: int) -> tuple[Model,
         partial(get_blobs().delete_model_version, user_id=user_id, model_id=model_id, version=version)
     )
     comparison_files.forget(user_id=user_id, model_id=model_id, version=version)
-    versions_repository.remove(model_id=model_id, user_id=user_id, version=version)
+    # Before the version, which is what a sweep finds after a crash.
     followups.forget_model(model_id=model_id, version=version)
+    versions_repository.remove(model_id=model_id, user_id=user_id, version=version)
     return model, removed
 
 

@@ -148,7 +148,8 @@ def test_a_deletion_that_stops_at_any_point_is_finished_by_the_sweep(model, user
         raise KeyboardInterrupt
 
     before = datasets.totals_of(user_id=user.id).models_bytes
-    for place in ((followups, "stop_model"), (versions, "delete_all"), (versions_repository, "remove")):
+    steps = [(followups, "stop_model"), (versions, "delete_all"), (followups, "forget_model")]
+    for place in (*steps, (versions_repository, "remove")):
         with monkeypatch.context() as patch:
             patch.setattr(*place, crash)
             with pytest.raises(KeyboardInterrupt):
