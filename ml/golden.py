@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 ROWS: Final = 20
 # Other numbers of threads, other orders of summing, another machine's vector instructions: single precision keeps
-# seven digits, of which long sums lose one or two (docs/decisions/0016). Pages show probabilities to 0.001.
+# seven digits, of which long sums lose one or two (docs/decisions/0018). Pages show probabilities to 0.001.
 PROBABILITY_TOLERANCE: Final = 1e-4
 # Of the number itself or of the golden answers' usual size, whichever is larger: an answer near 0 is no scale.
 RELATIVE_TOLERANCE: Final = 1e-4

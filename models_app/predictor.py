@@ -1,28 +1,26 @@
 """Predictions from a web process: the parent side of the ``ml.serving`` child.
 
-A model is a pickle, so it is opened in one child process, started on the first prediction with an environment
-that holds no secret. The child keeps loaded models in memory within ``PREDICTOR_CACHE_BYTES``; the zip is
-verified and unpacked here, in a workspace that is removed as soon as the child has loaded it.
+A model is a pickle, so it is opened in a child process, started on the first prediction with an environment that
+holds no secret; a second one is started when a model is to be loaded while the first is busy. The children keep
+loaded models in memory within ``PREDICTOR_CACHE_BYTES`` together; a zip is verified and unpacked here, in a
+workspace that is removed as soon as a child has loaded it.
 """
 
 import atexit
-import json
 import logging
 import os
-import queue
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from django.conf import settings
 
-from datasets.processes import PASSED_ON
-from models_app import opening
+from models_app import opening, repository
 from models_app.followups import HOLDOUT
+from models_app.predictor_seat import WAIT_SECONDS, ChildEnded, Seat, busy, held
 from models_app.records import Model, ModelVersion
 from smartml.errors import IntegrityError, InvalidInput, ServiceUnavailable, SmartMLError, VersionMismatch
 from storage.blobs import get_blobs
@@ -34,7 +32,6 @@ T = TypeVar("T")
 # The first load imports AutoGluon (2 to 5 s) and unpickles; a large model on a busy machine takes longer.
 LOAD_SECONDS = 120.0
 PREDICT_SECONDS = 30.0
-WAIT_SECONDS = 60.0
 _ERRORS: dict[str, type[SmartMLError]] = {
     error.code: error for error in (InvalidInput, IntegrityError, VersionMismatch)
 }
@@ -48,81 +45,18 @@ class Answer:
     probabilities: dict[str, float] | None
 
 
-class _ChildEnded(Exception):
-    """The child ended instead of answering."""
-
-
-class _Child:
-    """One ``python -m ml.serving`` process; one request at a time."""
-
-    def __init__(self) -> None:
-        self._resources = ExitStack()
-        scratch = self._resources.enter_context(workspace("model"))
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ml.serving"],
-            cwd=settings.BASE_DIR,
-            env=environment | {"HOME": str(scratch), "TMPDIR": str(scratch)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Ctrl-C in the terminal is for the web server; the child ends when its stdin does.
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, daemon=True, name="predictor-answers")
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._answers.put(line)
-        self._answers.put(b"")
-
-    def ask(self, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
-        """Send one request and wait for its answer.
-
-        :raises TimeoutError: none within ``seconds``; the child cannot be used any more.
-        """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request, allow_nan=False).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._answers.get(timeout=seconds)
-        except BrokenPipeError as error:
-            raise _ChildEnded from error
-        except queue.Empty as error:
-            raise TimeoutError from error
-        if not line:
-            raise _ChildEnded
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def stop(self) -> None:
-        """End the child, which holds nothing worth keeping, and remove its workspace."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            logger.debug("The predictor process had ended before it read its last request.")
-        self._process.stdout.close()
-        self._resources.close()
-
-
 class Predictor:
-    """Starts the child when it is needed, again when it has died, and lets one request at a time through."""
+    """Up to ``PREDICTOR_PROCESSES`` children, each started when it is needed and again when it has died. A child
+    answers one request at a time; while one loads a model, the others go on answering."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._seats = [Seat() for _ in range(settings.PREDICTOR_PROCESSES)]
+        self._loading: WeakValueDictionary[str, _Loading] = WeakValueDictionary()
+        self._loading_lock = threading.Lock()
 
     @property
-    def child_pid(self) -> int | None:
-        return self._child.pid if self._child else None
+    def child_pids(self) -> list[int]:
+        return [child.pid for seat in self._seats if (child := seat.child) is not None]
 
     def predict(
         self, *, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]
@@ -131,7 +65,8 @@ class Predictor:
 
         :raises ServiceUnavailable: no answer in time, or the child died twice.
         """
-        found = self._in_turn(lambda: self._predict(model, version, rows))
+        request = {"op": "predict", "rows": list(rows)}
+        found = self._patiently(lambda: _checked(self._answer(model, version, request))["predictions"])
         return tuple(Answer(**each) for each in found)
 
     def explain(self, *, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +76,9 @@ class Predictor:
         :raises BlobMissing: the rows held out were not kept when this version was trained.
         :raises ServiceUnavailable: no answer in time, or the child died twice.
         """
-        return self._in_turn(lambda: self._with_rows(model, version, {"op": "explain", **asked}, "explanation"))
+        request = {"op": "explain", **asked}
+        found: dict[str, Any] = self._patiently(lambda: self._with_rows(model, version, request, "explanation"))
+        return found
 
     def examples(self, *, model: Model, version: ModelVersion) -> list[dict[str, Any]]:
         """Some of the rows held out, see ``ml.example_rows``.
@@ -149,45 +86,49 @@ class Predictor:
         :raises BlobMissing: they were not kept when this version was trained.
         :raises ServiceUnavailable: no answer in time, or the child died twice.
         """
-        return self._in_turn(lambda: self._with_rows(model, version, {"op": "examples"}, "examples"))
+        request = {"op": "examples"}
+        found: list[dict[str, Any]] = self._patiently(lambda: self._with_rows(model, version, request, "examples"))
+        return found
 
-    def _in_turn(self, call: Callable[[], T]) -> T:
-        """One request at a time; once more when the child has ended meanwhile."""
-        if not self._lock.acquire(timeout=WAIT_SECONDS):
-            raise ServiceUnavailable("Many predictions are waiting already.")
+    def forget(self, *, model_id: str, version: int | None = None) -> None:
+        """A deleted model, or one version of it, leaves the memory of the children: at once, or as soon as who is
+        talking to one has its answer."""
+        begins = f"{model_id}:" if version is None else f"{model_id}:{version}:"
+        for seat in self._seats:
+            self._doom(seat, [key for key in tuple(seat.keys) if key.startswith(begins)])
+
+    def stop(self) -> None:
+        """End the children; the next prediction starts another."""
+        for seat in self._seats:
+            with seat.lock:
+                seat.stop()
+
+    def _doom(self, seat: Seat, keys: Collection[str]) -> None:
+        seat.doomed.update(keys)
+        if not keys or not seat.lock.acquire(blocking=False):
+            return
+        try:
+            if seat.child is not None:
+                seat.ask({"op": "status"}, seconds=PREDICT_SECONDS)
+        except (ChildEnded, TimeoutError):
+            logger.warning("The predictor process ended, and what it held with it.")
+        finally:
+            seat.lock.release()
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Once more when a child has ended meanwhile."""
         try:
             try:
                 return call()
-            except _ChildEnded:
+            except ChildEnded:
                 logger.warning("The predictor process ended; it is started again.")
-                self._stop()
                 return call()
-        except (_ChildEnded, TimeoutError) as error:
-            self._stop()
+        except (ChildEnded, TimeoutError) as error:
             what = "did not answer in time" if isinstance(error, TimeoutError) else "stopped twice"
             raise ServiceUnavailable(
                 f"The process that makes predictions {what}.",
                 hint="Try again; a model that is too large for this machine's memory needs a larger machine.",
             ) from error
-        finally:
-            self._lock.release()
-
-    def stop(self) -> None:
-        """End the child; the next prediction starts another."""
-        with self._lock:
-            self._stop()
-
-    def _stop(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.stop()
-
-    def _predict(
-        self, model: Model, version: ModelVersion, rows: Sequence[Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
-        request = {"op": "predict", "rows": list(rows)}
-        found: list[dict[str, Any]] = _checked(self._answer(model, version, request))["predictions"]
-        return found
 
     def _with_rows(self, model: Model, version: ModelVersion, request: Mapping[str, Any], what: str) -> Any:
         """The child's answer to what needs the rows held out, which it is given where it has not kept them."""
@@ -202,28 +143,96 @@ class Predictor:
         return _checked(answer)[what]
 
     def _answer(self, model: Model, version: ModelVersion, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The child's answer to a request about a version, which is loaded first where it has to be."""
-        if self._child is None:
-            self._child = _Child()
-        key = f"{model.id}:{version.version}:{version.zip_sha256}"
-        asked = {**request, "key": key}
-        answer = self._child.ask(asked, seconds=PREDICT_SECONDS)
-        if answer.get("error", {}).get("code") == "not_loaded":
-            self._load(self._child, key, model, version)
-            answer = self._child.ask(asked, seconds=PREDICT_SECONDS)
-        return answer
+        """A child's answer to a request about a version, which is loaded first where it has to be."""
+        asked = {**request, "key": f"{model.id}:{version.version}:{version.zip_sha256}"}
+        answer = self._ask_holder(asked)
+        if answer is not None:
+            return answer
+        with self._one_load(asked["key"]):
+            # Who waited here finds it loaded.
+            answer = self._ask_holder(asked)
+            return self._load_and_ask(model, version, asked) if answer is None else answer
 
-    def _load(self, child: _Child, key: str, model: Model, version: ModelVersion) -> None:
-        """Verify, unpack and load one model; nothing of it stays on disk."""
+    def _ask_holder(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer of the child that holds the model; None when none does."""
+        key = asked["key"]
+        for seat in self._seats:
+            if key not in seat.keys:
+                continue
+            with held(seat):
+                if key not in seat.keys:
+                    continue  # gone meanwhile
+                answer = seat.ask(asked, seconds=PREDICT_SECONDS)
+            if answer.get("error", {}).get("code") != "not_loaded":
+                return answer
+            seat.keys.discard(key)
+        return None
+
+    @contextmanager
+    def _one_load(self, key: str) -> Iterator[None]:
+        """One load at a time of one model; loads of others do not wait."""
+        with self._loading_lock:
+            loading = self._loading.get(key) or _Loading()
+            self._loading[key] = loading
+        if not loading.lock.acquire(timeout=WAIT_SECONDS):
+            raise busy()
+        try:
+            yield
+        finally:
+            loading.lock.release()
+
+    def _load_and_ask(self, model: Model, version: ModelVersion, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Verify and unpack one model while others are answered, then load it; nothing of it stays on disk."""
+        key = asked["key"]
         with workspace("model") as scratch:
             directory = opening.fetch(model=model, version=version, scratch=scratch)
             request = {
                 "op": "load",
                 "key": key,
                 "directory": str(directory),
-                "budget_bytes": settings.PREDICTOR_CACHE_BYTES,
+                "budget_bytes": settings.PREDICTOR_CACHE_BYTES // len(self._seats),
             }
-            _checked(child.ask(request, seconds=LOAD_SECONDS))
+            with self._free_seat() as seat:
+                loaded = _checked(seat.ask(request, seconds=LOAD_SECONDS))
+                seat.keys.difference_update(loaded["evicted"])
+                seat.keys.add(key)
+                answer = seat.ask(asked, seconds=PREDICT_SECONDS)
+        self._forget_the_gone()
+        return answer
+
+    @contextmanager
+    def _free_seat(self) -> Iterator[Seat]:
+        """A child that answers nobody just now, rather one that runs already; else wait for the emptiest."""
+        running = sorted(self._seats, key=lambda seat: (seat.child is None, len(seat.keys)))
+        for seat in running:
+            if seat.lock.acquire(blocking=False):
+                try:
+                    yield seat
+                finally:
+                    seat.lock.release()
+                return
+        with held(min(running, key=lambda seat: len(seat.keys))) as seat:
+            yield seat
+
+    def _forget_the_gone(self) -> None:
+        """Models that were deleted by another process leave memory with the next load here."""
+        keys = {key: key.split(":") for seat in self._seats for key in tuple(seat.keys)}
+        try:
+            there = repository.stored_versions(model_ids={parts[0] for parts in keys.values()})
+        except ServiceUnavailable as error:
+            logger.warning("What was deleted elsewhere stays in memory until the next load: %s", error.message)
+            return
+        known = {f"{model_id}:{version}" for _, model_id, version in there}
+        gone = [key for key, (model_id, version, _) in keys.items() if f"{model_id}:{version}" not in known]
+        for seat in self._seats:
+            self._doom(seat, seat.keys.intersection(gone))
+
+
+class _Loading:
+    """The lock of who loads a model; it goes with the last who waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:
@@ -263,8 +272,13 @@ def examples(*, model: Model, version: ModelVersion) -> list[dict[str, Any]]:
     return _predictor.examples(model=model, version=version)
 
 
+def forget(*, model_id: str, version: int | None = None) -> None:
+    """A deleted model, or one version of it, leaves this process's predictor."""
+    _predictor.forget(model_id=model_id, version=version)
+
+
 def stop() -> None:
-    """End this process's predictor child, if it has one."""
+    """End this process's predictor children, if it has any."""
     _predictor.stop()
 
 

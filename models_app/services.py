@@ -254,12 +254,14 @@ def _forget_blobs(model: Model) -> None:
     cache.set(_gone_key(model), 1, _GONE_SECONDS)
     for version in (*model.versions, *model.leaving):
         cache.delete_many(_keys(model, version))
+    predictor.forget(model_id=model.id)
 
 
 def forget_cached(model: Model, version: ModelVersion) -> None:
     """The same for one version that is going."""
     cache.set(_gone_key(model, version.version), 1, _GONE_SECONDS)
     cache.delete_many(_keys(model, version))
+    predictor.forget(model_id=model.id, version=version.version)
 
 
 def _keys(model: Model, version: ModelVersion) -> list[str]:

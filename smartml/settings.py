@@ -225,6 +225,8 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024 * MIB)
 MAX_COLUMNS = env.int("MAX_COLUMNS", default=5_000)
 MAX_TRAINING_SECONDS = env.int("MAX_TRAINING_SECONDS", default=_LONGEST_TRAINING)
 PREDICTOR_CACHE_BYTES = env.int("PREDICTOR_CACHE_BYTES", default=1024 * MIB)
+# Of each web process, started when needed; with one, a model that is being loaded keeps all others waiting.
+PREDICTOR_PROCESSES = max(1, env.int("PREDICTOR_PROCESSES", default=2))
 # AutoGluon's model families to try ("GBM,CAT"); empty: those of the preset.
 TRAINING_FAMILIES = env.list("TRAINING_FAMILIES", default=[])
 # What one training's processes may hold together, in MiB; 0: its share of 80 % of the machine's memory.

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ml import bundle
-from models_app import predictor
+from models_app import opening, predictor, services
 from models_app.predictor import Predictor
 from smartml.errors import BlobMissing, IntegrityError, ServiceUnavailable, VersionMismatch
 from storage.blobs import get_blobs
@@ -37,6 +37,22 @@ def model(stack, user, archive):
     return with_zip(user, archive)
 
 
+def pid_of(serving: Predictor) -> int:
+    (pid,) = serving.child_pids
+    return pid
+
+
+def loaded(serving: Predictor) -> list[str]:
+    """What the children themselves say they hold: ids of models."""
+    keys = [
+        key
+        for seat in serving._seats
+        if seat.child is not None
+        for key in seat.ask({"op": "status"}, seconds=30)["keys"]
+    ]
+    return [key.partition(":")[0] for key in keys]
+
+
 def ask(serving: Predictor, model, *rows):
     return serving.predict(model=model, version=model.current, rows=rows)
 
@@ -53,10 +69,10 @@ def test_an_answer_with_probabilities_and_nothing_left_on_disk(serving, model):
 
 def test_the_second_prediction_needs_neither_the_blob_nor_a_new_process(serving, model):
     first = ask(serving, model, DOG)
-    pid = serving.child_pid
+    pid = pid_of(serving)
     get_blobs().delete_model(user_id=model.user_id, model_id=model.id)
     assert ask(serving, model, DOG) == first
-    assert serving.child_pid == pid
+    assert pid_of(serving) == pid
 
 
 def test_a_model_evicted_for_another_is_loaded_again(serving, user, model, archive, settings):
@@ -64,21 +80,22 @@ def test_a_model_evicted_for_another_is_loaded_again(serving, user, model, archi
     other = with_zip(user, archive)
     for each in (model, other, model):
         assert ask(serving, each, DUCK)[0].prediction == "duck"
+        assert loaded(serving) == [each.id]
 
 
 def test_a_killed_child_is_started_again(serving, model):
     ask(serving, model, DOG)
-    first = psutil.Process(serving.child_pid)
+    first = psutil.Process(pid_of(serving))
     first.kill()
     first.wait()
     assert ask(serving, model, DOG)[0].prediction == "dog"
-    assert serving.child_pid != first.pid
+    assert pid_of(serving) != first.pid
 
 
 def test_a_child_that_does_not_answer_is_given_up_in_time(serving, model, monkeypatch):
     ask(serving, model, DOG)
     monkeypatch.setattr(predictor, "PREDICT_SECONDS", 0.5)
-    hung = psutil.Process(serving.child_pid)
+    hung = psutil.Process(pid_of(serving))
     hung.suspend()
     with pytest.raises(ServiceUnavailable, match="in time"):
         ask(serving, model, DOG)
@@ -99,6 +116,54 @@ def test_many_threads_at_once(serving, model):
     for thread in threads:
         thread.join()
     assert sorted(answers) == ["dog=dog"] * 8 + ["duck=duck"] * 8
+
+
+def test_what_is_in_memory_is_answered_while_another_model_is_loaded(
+    serving, user, model, archive, monkeypatch, settings
+):
+    """Also while it is fetched; one load at a time of one model, and no child for nothing."""
+    ask(serving, model, DOG)
+    other, fetched, go_on = with_zip(user, archive), [], threading.Event()
+    fetch = opening.fetch
+
+    def slowly(**which):
+        fetched.append(which["model"].id)
+        assert go_on.wait(60)
+        return fetch(**which)
+
+    monkeypatch.setattr(opening, "fetch", slowly)
+    answers = []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(ask(serving, other, DUCK)[0].prediction)) for _ in range(3)
+    ]
+    for thread in waiting:
+        thread.start()
+    assert ask(serving, model, DOG)[0].prediction == "dog"
+    assert (answers, len(serving.child_pids)) == ([], 1)
+    # The child that holds the first model is busy: the other one is loaded beside it.
+    with serving._seats[0].lock:
+        go_on.set()
+        for thread in waiting:
+            thread.join(120)
+    assert (answers, fetched) == (["duck"] * 3, [other.id])
+    assert len(serving.child_pids) == 2
+    assert sorted(loaded(serving)) == sorted([model.id, other.id])
+
+
+def test_a_deleted_model_leaves_memory_here_at_once_and_elsewhere_with_the_next_load(
+    serving, user, model, archive, monkeypatch
+):
+    monkeypatch.setattr(predictor, "_predictor", serving)
+    other, third = with_zip(user, archive), with_zip(user, archive)
+    for each in (model, other):
+        ask(serving, each, DOG)
+    services.delete_model(user_id=user.id, model_id=model.id)
+    assert loaded(serving) == [other.id]
+    monkeypatch.setattr(predictor, "_predictor", Predictor())  # of another process
+    services.delete_model(user_id=user.id, model_id=other.id)
+    assert loaded(serving) == [other.id]
+    ask(serving, third, DOG)
+    assert loaded(serving) == [third.id]
 
 
 def test_a_file_that_is_not_the_one_stored_is_never_opened(serving, user, stack, archive):
@@ -147,7 +212,7 @@ def test_a_model_of_other_library_versions_is_refused(serving, user, stack, arch
 def test_the_child_knows_no_secret(serving, model, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not for the child")
     ask(serving, model, DOG)
-    environment = psutil.Process(serving.child_pid).environ()
+    environment = psutil.Process(pid_of(serving)).environ()
     named = {name for name in environment if name.startswith(("SECRET", "AZURE", "MONGODB", "DATABASE", "DJANGO"))}
     assert named == set()
 
@@ -156,8 +221,8 @@ def test_the_child_ends_with_its_process(stack):
     script = (
         "import django; django.setup()\n"
         "import os, signal\n"
-        "from models_app import predictor\n"
-        "print(predictor._Child().pid, flush=True)\n"
+        "from models_app import predictor_seat\n"
+        "print(predictor_seat.Child().pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True)

@@ -124,4 +124,4 @@ def test_what_cannot_be_predicted_is_said_at_its_field(program, model, settings,
     settings.API_ROWS_PER_PREDICTION = 2
     error = error_of(program.post(f"{PATH}/{model.id}/predict", body), status)
     assert field is None or field in error["fields"]
-    assert predictor._predictor.child_pid is None
+    assert predictor._predictor.child_pids == []

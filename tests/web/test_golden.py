@@ -118,4 +118,4 @@ def test_a_version_from_before_says_so(stack, owner, user):
     assert "None: this version was trained before" in detail(owner, older)
     answer = owner.post(url("replay", older), headers=HX)
     assert (answer.status_code, "before golden rows were kept" in answer.content.decode()) == (409, True)
-    assert predictor._predictor.child_pid is None
+    assert predictor._predictor.child_pids == []
