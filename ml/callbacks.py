@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -119,6 +121,10 @@ class Listener:
         self._running = None
         seconds = time.monotonic() - started
         if not trained:
+            if _found_disk_full(failures.get(name, {})):
+                # No fault of this model: none could be kept, and what is left of the fit would seem to be all.
+                self._raised = self._raised or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return False
             exception = self.failed[name] = str(failures.get(name, {}).get("exc_type", ""))
             left_out = failure(name, exception)
             if name == self._interrupted:
@@ -198,6 +204,11 @@ class ProgressCallback:
 
         failures = trainer._models_failed_to_train_errors
         return not listener.model_finished(model_names, failures, score_of)
+
+
+def _found_disk_full(said: Mapping[str, Any]) -> bool:
+    """AutoGluon keeps the type and the text of an exception only."""
+    return said.get("exc_type") == "OSError" and f"[Errno {errno.ENOSPC}]" in str(said.get("exc_str"))
 
 
 def _is_ensemble(model: str) -> bool:

@@ -68,9 +68,9 @@ def test_a_full_disk_is_said_before_during_and_by_the_process_itself(stack, user
     settings.MIN_FREE_DISK_MB = 1
     other = queued_job(user.id, stored_dataset(user.id))
     lines = [
-        "from ml import training",
-        "def fit(*rest, **named): raise OSError(28, 'No space left on device')",
-        "training.fit = fit",
+        "from autogluon.tabular.models import LGBModel",
+        "def save(*rest, **named): raise OSError(28, 'No space left on device')",
+        "LGBModel.save = save",
     ]
     change_child(settings, tmp_path, "\n".join(lines))
     assert worker.run_job(other.id) is JobStatus.FAILED
