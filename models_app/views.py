@@ -27,9 +27,11 @@ def model_list(request: UserRequest) -> HttpResponse:
     search, tag = request.GET.get("q", "").strip(), request.GET.get("tag", "").strip().lower()
     cursor = request.GET.get("cursor")
     page = services.list_models(user_id=request.user.id, search=search, tag=tag, cursor=cursor)
-    template = "models_app/_list.html" if wants_fragment(request) else "models_app/list.html"
-    tags = labels.tags_of(user_id=request.user.id)
-    return render(request, template, {"page": page, "search": search, "tag": tag, "tags": tags})
+    context: dict[str, object] = {"page": page, "search": search, "tag": tag}
+    if wants_fragment(request):
+        return render(request, "models_app/_list.html", context)
+    context["tags"] = labels.tags_of(user_id=request.user.id)
+    return render(request, "models_app/list.html", context)
 
 
 @login_required
