@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ml.fast import FastChoice
 from ml.options import ClassWeights
 from ml.splits import HoldoutReport
 
@@ -15,6 +16,7 @@ class SetupReport:
     """``families`` and ``leave_out`` are names, empty when nothing was chosen. ``ran_out_of_time``: see
     ``ml.training.FitResult``. ``threshold`` is the probability from which a yes/no question is answered with the
     positive class, chosen on validation rows for metrics that depend on it; None for other questions.
+    ``fast``: where answers had to be quick.
     """
 
     holdout: HoldoutReport
@@ -24,6 +26,7 @@ class SetupReport:
     seed: int = 0
     ran_out_of_time: bool = False
     threshold: float | None = None
+    fast: FastChoice | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SetupReport:
@@ -36,5 +39,6 @@ class SetupReport:
                 "leave_out": tuple(data.get("leave_out", ())),
                 "families": tuple(data.get("families", ())),
                 "class_weights": ClassWeights(data.get("class_weights", ClassWeights.NONE)),
+                "fast": FastChoice.from_dict(data["fast"]) if data.get("fast") else None,
             }
         )

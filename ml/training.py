@@ -11,11 +11,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
+from ml.fast import FastChoice, answer_with, choose
 from ml.fit_log import overheard
 from ml.holdout import row_keys, split_holdout
 from ml.interruption import stopping_early
@@ -50,6 +51,7 @@ class FitResult:
     ran_out_of_time: bool = False
     threshold: float | None = None
     left_out: tuple[LeftOut, ...] = ()
+    fast: FastChoice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,14 @@ def fit(
     return result
 
 
+def quickened(fitted: FitResult, rows: DataFrame, *, limit_ms: float) -> FitResult:
+    """The same fit with the best of its models that answers one row within the limit. ``rows``: of the training."""
+    with quiet_autogluon():
+        choice = choose(fitted.predictor, rows, limit_ms=limit_ms)
+    threshold = None if fitted.threshold is None else float(fitted.predictor.decision_threshold)
+    return replace(fitted, best_model=choice.model, threshold=threshold, fast=choice)
+
+
 def _seeded(recipe: _Recipe, seed: int, families: Sequence[str] | None) -> dict[str, Any]:
     """The preset's arguments with the seed in every place AutoGluon reads one from.
 
@@ -275,9 +285,7 @@ def _settle_tie(predictor: Any) -> None:
     simplest = min(tied, key=lambda name: len(trainer.get_minimum_model_set(name)))
     if simplest == predictor.model_best:
         return
-    predictor.set_model_best(simplest, save_trainer=True)
-    if predictor.problem_type == ProblemType.BINARY and predictor.decision_threshold != 0.5:
-        predictor.set_decision_threshold(predictor.calibrate_decision_threshold(verbose=False))
+    answer_with(predictor, simplest)
 
 
 def _explained(error: Exception, listener: Listener, time_limit: float) -> TrainingFailed:

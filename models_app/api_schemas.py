@@ -14,7 +14,14 @@ from ml.prediction import Mode
 from ml.problem import Preset, ProblemType
 from models_app import services
 from models_app.forms import PRESETS
-from models_app.job_settings import MAX_HOLDOUT, MAX_SEED, MIN_HOLDOUT, JobSettings
+from models_app.job_settings import (
+    MAX_ANSWER_MS,
+    MAX_HOLDOUT,
+    MAX_SEED,
+    MIN_ANSWER_MS,
+    MIN_HOLDOUT,
+    JobSettings,
+)
 from models_app.jobs_services import MAX_MODEL_NAME, longest_fit_seconds
 from models_app.records import Job, JobStatus, Model, ModelVersion
 from smartml.errors import InvalidInput
@@ -59,6 +66,12 @@ class TrainingRequest(Schema):
     families: list[str] = Field([], max_length=20, description="Of models to fit; those of the preset else.")
     class_weights: ClassWeights = ClassWeights.NONE
     seed: int = Field(0, ge=0, le=MAX_SEED)
+    answer_ms: float | None = Field(
+        None,
+        ge=MIN_ANSWER_MS,
+        le=MAX_ANSWER_MS,
+        description="Keep the best model that answers one row within this.",
+    )
 
     def settings(self) -> JobSettings:
         """As a job has them.

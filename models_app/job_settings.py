@@ -11,6 +11,7 @@ from ml.splits import HoldoutPlan
 
 MIN_HOLDOUT, MAX_HOLDOUT = 0.05, 0.5
 MAX_SEED = 2**31 - 1
+MIN_ANSWER_MS, MAX_ANSWER_MS = 0.1, 60_000.0
 # Names of columns are kept with the job and with its version: together they must stay small.
 MAX_LEFT_OUT_CHARACTERS = 20_000
 
@@ -21,7 +22,8 @@ class JobSettings:
 
     ``problem_type`` None is the inferred one, ``metric`` None the usual one of the problem type, no ``families``
     those of the preset. ``holdout_column`` holds the time or the group; a group is a feature only if
-    ``group_is_feature`` (a time always is one unless it is among the columns to ``leave_out``).
+    ``group_is_feature`` (a time always is one unless it is among the columns to ``leave_out``). ``answer_ms``:
+    milliseconds within which the model has to answer one row; None for the best model whatever it takes.
     """
 
     target: str
@@ -37,6 +39,7 @@ class JobSettings:
     families: tuple[str, ...] = ()
     class_weights: ClassWeights = ClassWeights.NONE
     seed: int = 0
+    answer_ms: float | None = None
 
     def holdout_plan(self) -> HoldoutPlan:
         """How rows are to be held out."""

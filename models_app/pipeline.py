@@ -266,7 +266,7 @@ class _Run:
     ) -> training.FitResult:
         """One fit: the model's own, within a ``share`` of the time limit, or that of a fold."""
         job = self.job
-        return training.fit(
+        fitted = training.fit(
             split.train,
             target=job.settings.target,
             problem_type=job.problem_type,
@@ -282,6 +282,11 @@ class _Run:
             structure=split.structure,
             ignored=split.ignored,
             on_line=self.said.hear if is_shown else _hear_nothing,
+        )
+        if job.settings.answer_ms is None:
+            return fitted
+        return training.quickened(
+            fitted, split.train.drop(columns=job.settings.target), limit_ms=job.settings.answer_ms
         )
 
     def _on_event(self, event: training.FitEvent) -> None:
@@ -371,4 +376,5 @@ def _setup_report(job: Job, split: splits.Split, fitted: training.FitResult) -> 
         seed=job.settings.seed,
         ran_out_of_time=fitted.ran_out_of_time or fitted.stopped_early,
         threshold=fitted.threshold,
+        fast=fitted.fast,
     )

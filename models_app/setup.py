@@ -11,7 +11,15 @@ from ml.column_types import ColumnType
 from ml.options import METRICS, ClassWeights, Family, HoldoutKind, model_keys, offered_families
 from ml.problem import ProblemDecision, ProblemType
 from ml.splits import MIN_GROUPS
-from models_app.job_settings import MAX_HOLDOUT, MAX_LEFT_OUT_CHARACTERS, MAX_SEED, MIN_HOLDOUT, JobSettings
+from models_app.job_settings import (
+    MAX_ANSWER_MS,
+    MAX_HOLDOUT,
+    MAX_LEFT_OUT_CHARACTERS,
+    MAX_SEED,
+    MIN_ANSWER_MS,
+    MIN_HOLDOUT,
+    JobSettings,
+)
 from smartml.errors import InvalidInput, TrainingFailed
 from storage.mongo_schema import MAX_COLUMN_NAME, MAX_LEFT_OUT
 
@@ -46,6 +54,8 @@ def check_bounds(settings: JobSettings) -> None:
         _refuse("holdout_share", f"The holdout takes {MIN_HOLDOUT:.0%} to {MAX_HOLDOUT:.0%} of the rows.")
     if not 0 <= settings.seed <= MAX_SEED:
         _refuse("seed", f"The seed must be between 0 and {MAX_SEED}.")
+    if settings.answer_ms is not None and not MIN_ANSWER_MS <= settings.answer_ms <= MAX_ANSWER_MS:
+        _refuse("answer_ms", f"Answers can be asked for within {MIN_ANSWER_MS:g} to {MAX_ANSWER_MS:,.0f} ms.")
     if unknown := set(settings.families) - {family.name for family in families_offered()}:
         _refuse("families", f"{_listed(unknown)} cannot be fitted here.")
 

@@ -11,7 +11,14 @@ from django.utils.safestring import SafeString
 from ml.options import METRICS, ClassWeights, HoldoutKind
 from ml.problem import ProblemType
 from models_app import setup
-from models_app.job_settings import MAX_HOLDOUT, MAX_SEED, MIN_HOLDOUT, JobSettings
+from models_app.job_settings import (
+    MAX_ANSWER_MS,
+    MAX_HOLDOUT,
+    MAX_SEED,
+    MIN_ANSWER_MS,
+    MIN_HOLDOUT,
+    JobSettings,
+)
 from models_app.presenters import metric_label
 from models_app.setup_presenter import FAMILY_LABELS, METRIC_NOTES, PROBLEM_LABELS
 
@@ -129,6 +136,14 @@ class SetupForm(forms.Form):
         help_text="Balanced finds rare classes more often, with more false alarms and less truthful probabilities. "
         "Scores stay unweighted; neural nets and neighbours take no weights.",
     )
+    answer_ms = forms.FloatField(
+        label="Answers within … ms",
+        required=False,
+        min_value=MIN_ANSWER_MS,
+        max_value=MAX_ANSWER_MS,
+        help_text="One row, on this machine. The best of the quick models is kept, alone; what that "
+        "gives up is said. Empty: the best model, however long it takes.",
+    )
     seed = forms.IntegerField(
         label="Seed",
         required=False,
@@ -216,6 +231,7 @@ class SetupForm(forms.Form):
             "families": tuple(data["families"]),
             "class_weights": ClassWeights(data["class_weights"] or ClassWeights.NONE),
             "seed": data["seed"],
+            "answer_ms": data["answer_ms"],
         }
 
 
@@ -236,6 +252,7 @@ def setup_initial(settings: JobSettings, columns: Sequence[str] | None = None) -
         "families": [name for name in settings.families if name in offered],
         "class_weights": settings.class_weights.value,
         "seed": settings.seed,
+        "answer_ms": "" if settings.answer_ms is None else f"{settings.answer_ms:g}",
     }
 
 

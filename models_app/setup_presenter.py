@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from ml.evaluation import Evaluation
+from ml.fast import FastChoice
 from ml.options import ClassWeights, HoldoutKind, usual_metric
 from ml.problem import Preset, ProblemDecision, ProblemType
+from ml.readable import plain_number
 from ml.setup_report import SetupReport
 from ml.splits import HoldoutReport
 from models_app.records import Job, JobSettings, ModelVersion
@@ -56,6 +58,8 @@ def other_problems(decision: ProblemDecision) -> str:
 def chosen(settings: JobSettings, *, metric: str) -> tuple[Fact, ...]:
     """What was asked for, beside target, preset and time limit. ``metric``: its name for people."""
     facts = [Fact(label="Metric", value=metric), Fact(label="To be held out", value=_plan(settings))]
+    if settings.answer_ms is not None:
+        facts.append(Fact(label="Answers", value=f"within {settings.answer_ms:g} ms, if a model is that quick"))
     return tuple(facts + _details(settings))
 
 
@@ -87,12 +91,30 @@ def chosen_for_version(version: ModelVersion, report: SetupReport | None) -> tup
     if report is not None and report.threshold is not None and report.threshold != 0.5:
         value = f"the positive class from a probability of {report.threshold:.3g}; chosen on validation rows"
         facts.append(Fact(label="Threshold", value=value))
+    if report is not None and report.fast is not None:
+        facts.append(Fact(label="Answers", value=quickness(report.fast)))
     if version.settings is None:
         return tuple(facts)
     facts += _details(version.settings)
     if report is not None:
         facts.append(Fact(label="Repeatable", value=repeatable(version, report)))
     return tuple(facts)
+
+
+def quickness(fast: FastChoice) -> str:
+    """How quick a model had to be, and what that has cost."""
+    limit, taken = f"{fast.limit_ms:g} ms", f"{fast.model_ms:.3g} ms"
+    said = f"`{fast.model}` takes {taken} for one row, where {limit} were asked for"
+    if not fast.is_met:
+        said = f"no model answers one row within {limit}; `{fast.model}` is the quickest, {taken}"
+    if fast.model == fast.best:
+        return f"{said}; it is the best model besides" if fast.is_met else f"{said}, and the best besides"
+    known = (fast.best_score, fast.model_score)
+    best, own = ("unknown" if score is None else plain_number(score) for score in known)
+    return (
+        f"{said}. Given up for it: `{fast.best}`, with a validation score of {best} instead of {own} and "
+        f"{fast.best_ms:.3g} ms for one row"
+    )
 
 
 def _details(settings: JobSettings) -> list[Fact]:

@@ -103,6 +103,7 @@ _SETTINGS: Final = _closed(
         "leave_out": {"bsonType": "array", "maxItems": MAX_LEFT_OUT, "items": _COLUMN},
         "families": {"bsonType": "array", "maxItems": 20, "items": _WORD},
         "class_weights": _one_of("none", "balanced"),
+        "answer_ms": _optional(_NUMBER),
     },
 )
 

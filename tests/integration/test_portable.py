@@ -64,7 +64,7 @@ def model(stack, user, settings, monkeypatch):
         user_id=user.id,
         dataset=stored_dataset(user.id, content=ROWS, file_name="people.csv"),
         job_id=new_id(),
-        settings=JobSettings(target="left", time_limit=20),
+        settings=JobSettings(target="left", time_limit=20, answer_ms=0.1),
         model_name="Leavers",
         model_id=None,
     )
@@ -121,6 +121,14 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     readme = (directory / "README.md").read_text()
     assert "| age | integer | 20 to 69 |" in readme
     assert "Accuracy" in readme
+    # No model is as quick as was asked for: the quickest was kept, and that is said.
+    fast = services.model_evaluation(model=model, version=1).setup.fast
+    assert (fast.is_met, fast.model) == (False, model.current.base_model)
+    assert "no model answers one row within 0.1 ms" in (directory / "report.html").read_text()
+    folders = {
+        name.split("/")[2] for name in listed if name.startswith("predictor/models/") and name.count("/") > 2
+    }
+    assert fast.model in folders
 
     # From a program.
     expected = services.predict_rows(model=model, version=1, rows=NASTY).answers

@@ -30,6 +30,7 @@ CHOSEN = {
     "families": ["lightgbm", "linear"],
     "class_weights": "balanced",
     "seed": "7",
+    "answer_ms": "2.5",
 }
 AS_SETTINGS = JobSettings(
     target="outcome",
@@ -44,6 +45,7 @@ AS_SETTINGS = JobSettings(
     families=("lightgbm", "linear"),
     class_weights=ClassWeights.BALANCED,
     seed=7,
+    answer_ms=2.5,
 )
 
 
@@ -150,6 +152,7 @@ REFUSED = {
         "Class weights need classes; `age` is predicted as a number.",
     ),
     "seed": ("seed", {"seed": "-1"}, "The seed must be between 0 and 2147483647."),
+    "answers too quick": ("answer_ms", {"answer_ms": "0.01"}, "greater than or equal to 0.1"),
     "large seed": ("seed", {"seed": str(2**31)}, "The seed must be between 0 and 2147483647."),
 }  # fmt: skip
 
