@@ -14,7 +14,7 @@ from typing import Final
 from django.utils import timezone
 
 from accounts.models import IdempotencyKey
-from smartml.errors import InvalidInput
+from smartml.errors import Conflict, InvalidInput, SmartMLError, TooManyRequests
 from storage.ids import new_id
 
 KEPT_FOR: Final = timedelta(hours=24)
@@ -39,7 +39,9 @@ class Claim:
     resource_id: str
     is_repeated: bool = False
     body_digest: str = ""
-    row_id: int | None = None
+    user_id: str = ""
+    key_digest: str = ""
+    request_digest: str = ""
 
 
 def claim(*, user_id: str, key: str | None, request_digest: str) -> Claim:
@@ -50,26 +52,50 @@ def claim(*, user_id: str, key: str | None, request_digest: str) -> Claim:
     if key is None:
         return Claim(resource_id=new_id())
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
+    key_digest = digest(key.encode())
     row, is_new = IdempotencyKey.objects.get_or_create(
         user_id=user_id,
-        key_digest=digest(key.encode()),
+        key_digest=key_digest,
         defaults={"request_digest": request_digest, "resource_id": new_id()},
     )
     if row.request_digest != request_digest:
         raise KeyReused
-    return Claim(resource_id=row.resource_id, is_repeated=not is_new, body_digest=row.body_digest, row_id=row.pk)
+    return Claim(
+        resource_id=row.resource_id,
+        is_repeated=not is_new,
+        body_digest=row.body_digest,
+        user_id=user_id,
+        key_digest=key_digest,
+        request_digest=request_digest,
+    )
 
 
 def complete(claim: Claim, *, body_digest: str) -> None:
     """The thing is made, from a body that is known only now."""
-    if claim.row_id is not None:
-        IdempotencyKey.objects.filter(pk=claim.row_id).update(body_digest=body_digest)
+    if claim.key_digest:
+        # Made again where an earlier request, refused at this moment, has just given the key back.
+        IdempotencyKey.objects.update_or_create(
+            user_id=claim.user_id,
+            key_digest=claim.key_digest,
+            defaults={
+                "request_digest": claim.request_digest,
+                "resource_id": claim.resource_id,
+                "body_digest": body_digest,
+            },
+        )
 
 
-def release(claim: Claim) -> None:
-    """Nothing was made, and the key is free again: the request was refused."""
-    if claim.row_id is not None and not claim.is_repeated:
-        IdempotencyKey.objects.filter(pk=claim.row_id, body_digest="").delete()
+def give_back(claim: Claim, error: SmartMLError) -> None:
+    """Nothing was made: the key is free again when the request was refused for what it is.
+
+    After a failure on our side the outcome may be unknown; and what stands in the way just now (409, 429) may be
+    another request with this very key. Then the key goes on standing for this request.
+    """
+    passing = error.status >= 500 or error.status in (Conflict.status, TooManyRequests.status)
+    if claim.key_digest and not claim.is_repeated and not passing:
+        IdempotencyKey.objects.filter(
+            user_id=claim.user_id, key_digest=claim.key_digest, resource_id=claim.resource_id, body_digest=""
+        ).delete()
 
 
 def digest(*parts: bytes) -> str:

@@ -70,9 +70,7 @@ def _store(request: ApiRequest, claim: idempotency.Claim, query: UploadQuery, le
             length=length,
         )
     except SmartMLError as error:
-        # Of a failure on our side the outcome may be unknown; the key then goes on standing for this request.
-        if error.status < 500:
-            idempotency.release(claim)
+        idempotency.give_back(claim, error)
         raise
     idempotency.complete(claim, body_digest=digest)
     return dataset

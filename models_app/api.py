@@ -86,9 +86,7 @@ def _ask(request: ApiRequest, claim: idempotency.Claim, payload: TrainingRequest
             model_id=payload.model_id,
         )
     except SmartMLError as error:
-        # Of a failure on our side the outcome may be unknown; the key then goes on standing for this request.
-        if error.status < 500:
-            idempotency.release(claim)
+        idempotency.give_back(claim, error)
         raise
 
 

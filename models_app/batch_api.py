@@ -172,9 +172,7 @@ def _store(
         finally:
             intake.abort()
     except SmartMLError as error:
-        # Of a failure on our side the outcome may be unknown; the key then goes on standing for this request.
-        if error.status < 500:
-            idempotency.release(claim)
+        idempotency.give_back(claim, error)
         raise
     idempotency.complete(claim, body_digest=digest.hexdigest())
     return batch

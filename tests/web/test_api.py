@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from accounts import api_tokens, closing
+from accounts import api_tokens, closing, throttle
 from accounts.api_tokens import Scope
+from datasets import services
+from storage import mongo
 from tests.web.api_client import BASE, Program, error_of
 from tests.web.dataset_pages import TABLE
 
@@ -70,6 +72,16 @@ def test_requests_of_a_token_are_counted(stack, user, settings):
     assert other.get("/datasets").status_code == 200
 
 
+def test_wrong_tokens_are_counted_by_place(db, client, monkeypatch):
+    limit = throttle.WRONG_TOKEN
+    small = throttle.Limit(name=limit.name, per_place=2, per_account=2, message=limit.message)
+    monkeypatch.setattr(throttle, "WRONG_TOKEN", small)
+    headers = {"Authorization": f"Bearer {NEVER_MADE}"}
+    answers = [client.get(f"{BASE}/datasets", headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert "Retry-After" in answers[-1]
+
+
 # --- How a failure is said -----------------------------------------------------------------------------------
 def test_what_is_not_there_and_what_is_not_allowed_are_said_as_everything_else(stack, user):
     program = Program(user)
@@ -79,6 +91,30 @@ def test_what_is_not_there_and_what_is_not_allowed_are_said_as_everything_else(s
     answer = program.send("PUT", "/datasets")
     assert error_of(answer, 405)["code"] == "method_not_allowed"
     assert {word.strip() for word in answer["Allow"].split(",")} == {"GET", "POST"}
+
+
+def test_what_nobody_foresaw_is_said_without_its_details(stack, user, monkeypatch):
+    def fail(**values):
+        raise ZeroDivisionError("secret detail")
+
+    program = Program(user)
+    program.client.raise_request_exception = False
+    monkeypatch.setattr(services, "list_datasets", fail)
+    answer = program.get("/datasets")
+    assert error_of(answer, 500)["code"] == "error"
+    assert "secret" not in answer.content.decode()
+
+
+def test_a_service_that_is_away_is_said_with_when_to_try_again(stack, user, settings, monkeypatch):
+    program = Program(user)
+    away = "mongodb://127.0.0.1:1/?directConnection=true"
+    monkeypatch.setenv("MONGODB_URI", away)
+    settings.MONGODB_URI, settings.MONGODB_TIMEOUT_SECONDS = away, 0.2
+    mongo.reset_client()
+    answer = program.get("/datasets")
+    mongo.reset_client()
+    assert error_of(answer, 503)["code"] == "metadata_unavailable"
+    assert answer["Retry-After"]
 
 
 @pytest.mark.parametrize(

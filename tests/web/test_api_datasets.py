@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import IdempotencyKey
-from datasets import repository
+from datasets import api_uploads, repository
 from datasets import services as datasets
 from datasets.ingest import begin_ingest
 from storage.ids import new_id
@@ -134,6 +134,21 @@ def test_while_the_first_is_running_the_second_is_told_to_wait(program, user, st
         error_of(program.upload(TABLE, key="one"), 409)
     # The first has failed meanwhile, its process with it: this one makes what both have asked for.
     assert program.upload(TABLE, key="one").json()["id"] == row.resource_id
+
+
+def test_a_request_that_another_one_is_in_the_way_of_does_not_free_its_key(program, stack, monkeypatch):
+    """Both at one moment: the one that made the key comes second where the dataset is stored."""
+    receive = api_uploads.receive
+
+    def late(request, **values):
+        receive(request, **values)
+        return receive(request, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api_uploads, "receive", late)
+        error_of(program.upload(TABLE, key="one"), 409)
+    (row,) = dataset_rows()
+    assert program.upload(TABLE, key="one").json()["id"] == str(row["_id"])
 
 
 def test_a_key_whose_dataset_is_deleted_makes_no_second_one(program, stack):
