@@ -85,5 +85,5 @@ def _text(value: Any) -> str | None:
     if pd.isna(value):
         return None
     if hasattr(value, "isoformat"):
-        return str(value)
+        return str(value.date() if value == value.normalize() else value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

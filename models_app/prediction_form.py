@@ -218,10 +218,16 @@ class _CategoryField(forms.TypedChoiceField):
         )
 
 
+def _bound(value: float) -> str:
+    """Four digits stand together: they may be a year."""
+    text = plain_number(value)
+    return text.replace(",", "") if abs(value) < 10_000 else text
+
+
 def _help(feature: Feature) -> str:
     low, high = feature.minimum, feature.maximum
     if isinstance(low, int | float) and isinstance(high, int | float):
-        return f"Seen in training: {plain_number(low)} to {plain_number(high)}"
+        return f"Seen in training: {_bound(low)} to {_bound(high)}"
     if isinstance(low, str) and isinstance(high, str):
         return f"Seen in training: {low.replace('T', ' ')} to {high.replace('T', ' ')}"
     return ""

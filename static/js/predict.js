@@ -38,10 +38,13 @@
     true,
   );
   document.addEventListener("htmx:confirm", (event) => {
-    if (event.detail.elt?.id !== "what-if") return;
-    // The whole form is on its way: its answer is the one that counts.
-    if (form()?.dataset.sending) event.preventDefault();
-    else stopUnreadable(event, false);
+    const asker = event.detail.elt;
+    if (asker?.id === "what-if" && form()?.dataset.sending) {
+      // The whole form is on its way: its answer is the one that counts.
+      event.preventDefault();
+    } else if (asker?.closest?.("#what-if")) {
+      stopUnreadable(event, asker.id !== "what-if");
+    }
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const whatIf = document.getElementById("what-if");
@@ -52,7 +55,7 @@
   const markFaults = () => {
     for (const field of form()?.querySelectorAll("[data-column]") || []) {
       const notes = document.getElementById(`${field.id}_notes`);
-      const wrong = notes?.dataset.wrong === field.id;
+      const wrong = notes?.dataset.wrong === field.id || field.validity.badInput;
       field.classList.toggle("is-invalid", wrong);
       if (wrong) field.setAttribute("aria-invalid", "true");
       else field.removeAttribute("aria-invalid");

@@ -67,7 +67,7 @@ def test_the_whole_way(page: Page, tumours: Path):
     expect(page.locator("main")).to_contain_text("rows the model had never seen")
     model_url = page.url.split("?")[0]
 
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
     answer = page.locator('[data-test="prediction"]')
     expect(answer).to_contain_text(re.compile("malignant|benign"), timeout=60_000)
     expect(answer.locator("progress")).to_have_count(2)
@@ -75,7 +75,7 @@ def test_the_whole_way(page: Page, tumours: Path):
     radius = page.get_by_role("spinbutton", name="mean radius", exact=True)
     radius.fill("")
     radius.press_sequentially("1e")
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
     expect(radius).to_have_attribute("aria-invalid", "true")
     expect(radius).to_be_focused()
 
