@@ -36,7 +36,7 @@ def _seconds(text: str) -> str:
 
 
 def _begins(found: _Values) -> str:
-    if found["most"] is None:
+    if found["most"] is None or float(found["left"]) < float(found["most"]):
         return f"{found['model']}: fitting"
     return f"{found['model']}: fitting, with up to {_seconds(found['most'])} of the {_seconds(found['left'])} left"
 

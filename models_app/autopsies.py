@@ -6,11 +6,11 @@ from typing import Final, cast
 
 from datasets import profiles
 from datasets import services as datasets
-from datasets.activities import Activity, ActivityKind, ActivityStatus
+from datasets.activities import Activity, ActivityKind
 from datasets.records import Dataset
 from ml.autopsy import FORMAT, MOST_SUSPECTS, Autopsy, fits_for, suspects_of
 from models_app import followups, retracing
-from models_app.followups import Followup
+from models_app.followups import Followup, WorkState
 from models_app.records import Model, ModelVersion
 from smartml.errors import SmartMLError
 
@@ -22,28 +22,15 @@ _OTHER_SECONDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AutopsyState:
+class AutopsyState(WorkState):
     """The autopsy of a version, or the newest work on it, or the offer to begin. ``suspects`` are those that are
     known without it, None where nobody has looked; ``seconds`` is what it takes at most; ``refusal`` says why it
     cannot be made."""
 
     autopsy: Autopsy | None = None
-    activity: Activity | None = None
     suspects: tuple[str, ...] | None = None
     seconds: int = 0
     refusal: SmartMLError | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self.activity is not None and not self.activity.status.is_over
-
-    @property
-    def is_stopped(self) -> bool:
-        """It ended without a result."""
-        return self.activity is not None and self.activity.status in _STOPPED
-
-
-_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
 
 
 def register() -> None:
@@ -100,9 +87,7 @@ def start(*, model: Model, version: ModelVersion) -> Activity:
 
 def cancel(*, model: Model, version: int) -> None:
     """End the work, if there is any."""
-    found = followups.latest(model=model, version=version, kind=ActivityKind.AUTOPSY)
-    if found is not None:
-        followups.cancel(user_id=model.user_id, activity_id=found.id)
+    followups.cancel_latest(model=model, version=version, kind=ActivityKind.AUTOPSY)
 
 
 def _known_suspects(model: Model, version: ModelVersion, dataset: Dataset) -> tuple[str, ...] | None:

@@ -107,21 +107,22 @@ def _view(found: Autopsy, side: Side, model: Model, version: ModelVersion) -> Si
 
 def _sentence(found: Autopsy, side: Side) -> str:
     several = len(side["columns"]) > 1
-    what = f"all {len(side['columns'])} of them" if several else f"`{side['columns'][0]}`"
+    without = "Without " + (f"all {len(side['columns'])} of them" if several else f"`{side['columns'][0]}`")
     if side["failed"]:
-        return f"Without {what} nothing could be fitted: {side['failed']}"
-    metric = metric_label(found["metric"])
+        return f"{without} nothing could be fitted: {side['failed']}"
+    without += f" the {_in_a_sentence(metric_label(found['metric']))}"
     scores = f"from {score(found['score'])} to {score(side['score'])}"
     if leans(side):
         moves = "rises" if found["lower_is_better"] else "falls"
-        asked = "Are they known before the answer is?" if several else "Is it known before the answer is?"
-        return (
-            f"Without {what} {metric} {moves} {scores}: the model leans on {'them' if several else 'it'}. {asked}"
-        )
+        them, asked = ("them", "Are they") if several else ("it", "Is it")
+        return f"{without} {moves} {scores}: the model leans on {them}. {asked} known before the answer is?"
     if side["high"] is not None and side["high"] < 0:
-        return f"Without {what} {metric} gets better, {scores}: the model is better off without."
+        return f"{without} gets better, {scores}: the model is better off without."
     if not side["worse"]:
-        return f"Without {what} {metric} stays at {score(side['score'])}."
-    return (
-        f"Without {what} {metric} goes {scores}: no difference that the {found['rows']:,} rows held out could show."
-    )
+        return f"{without} stays at {score(side['score'])}."
+    return f"{without} goes {scores}: no difference that the {found['rows']:,} rows held out could show."
+
+
+def _in_a_sentence(label: str) -> str:
+    """Accuracy, but RMSE."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Final, cast
 
-from datasets.activities import Activity, ActivityKind, ActivityStatus
+from datasets.activities import Activity, ActivityKind
 from ml.cross_validation import FOLDS
 from ml.doubts import FORMAT, Doubts
 from models_app import followups, retracing, services
-from models_app.followups import Followup
+from models_app.followups import Followup, WorkState
 from models_app.records import Model, ModelVersion
 from smartml.errors import SmartMLError
 
@@ -20,26 +20,13 @@ _OTHER_SECONDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtState:
+class DoubtState(WorkState):
     """What was found in a version's rows, or the newest work on it, or the offer to begin: ``seconds`` is what it
     takes at most; ``refusal`` says why it cannot be done."""
 
     check: Doubts | None = None
-    activity: Activity | None = None
     seconds: int = 0
     refusal: SmartMLError | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self.activity is not None and not self.activity.status.is_over
-
-    @property
-    def is_stopped(self) -> bool:
-        """It ended without a result."""
-        return self.activity is not None and self.activity.status in _STOPPED
-
-
-_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
 
 
 def register() -> None:
@@ -96,6 +83,4 @@ def start(*, model: Model, version: ModelVersion) -> Activity:
 
 def cancel(*, model: Model, version: int) -> None:
     """End the work, if there is any."""
-    found = followups.latest(model=model, version=version, kind=ActivityKind.LABELS)
-    if found is not None:
-        followups.cancel(user_id=model.user_id, activity_id=found.id)
+    followups.cancel_latest(model=model, version=version, kind=ActivityKind.LABELS)

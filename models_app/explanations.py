@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Final, cast
 
-from datasets.activities import Activity, ActivityKind, ActivityStatus
+from datasets.activities import Activity, ActivityKind
 from ml.explaining import FORMAT, Explanation
 from models_app import followups, services
 from models_app.explanation_figures import view_of
-from models_app.followups import Followup
+from models_app.followups import Followup, WorkState
 from models_app.records import Model
 from models_app.report_explanation import with_explanation
 from smartml.errors import NotFound
@@ -18,23 +18,10 @@ STEM: Final = "explanations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplanationState:
+class ExplanationState(WorkState):
     """The explanation of a version, or the newest work on it."""
 
     explanation: Explanation | None = None
-    activity: Activity | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self.activity is not None and not self.activity.status.is_over
-
-    @property
-    def is_stopped(self) -> bool:
-        """It ended without an explanation; nothing happens before somebody asks for it again."""
-        return self.activity is not None and self.activity.status in _STOPPED
-
-
-_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
 
 
 def register() -> None:
@@ -92,6 +79,4 @@ def start(*, model: Model, version: int) -> Activity:
 
 def cancel(*, model: Model, version: int) -> None:
     """End the work, if there is any."""
-    found = followups.latest(model=model, version=version, kind=ActivityKind.EXPLAIN)
-    if found is not None:
-        followups.cancel(user_id=model.user_id, activity_id=found.id)
+    followups.cancel_latest(model=model, version=version, kind=ActivityKind.EXPLAIN)

@@ -157,6 +157,24 @@ class Followup:
         return patience.insist(count, seconds=COUNT_SECONDS, pause=1.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkState:
+    """What a page shows in the place of a result that is not there: the newest work on it, if there is any."""
+
+    activity: Activity | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.activity is not None and not self.activity.status.is_over
+
+    @property
+    def is_stopped(self) -> bool:
+        """It ended without a result; nothing happens before somebody asks for it again."""
+        return self.activity is not None and self.activity.status in _STOPPED
+
+
+_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
+
 Handler = Callable[[Followup], None]
 
 
@@ -197,6 +215,13 @@ def ensure(*, model: Model, version: int, kind: ActivityKind, subject: str = "")
     if found is None or found.status is ActivityStatus.SUCCEEDED:
         return start(model=model, version=version, kind=kind, subject=subject)
     return found
+
+
+def cancel_latest(*, model: Model, version: int, kind: ActivityKind) -> None:
+    """End the newest work of this kind on a version, if there is any."""
+    found = latest(model=model, version=version, kind=kind)
+    if found is not None:
+        cancel(user_id=model.user_id, activity_id=found.id)
 
 
 def cancel(*, user_id: str, activity_id: str) -> Activity:

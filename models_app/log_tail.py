@@ -11,12 +11,12 @@ from storage.mongo_schema import MAX_LOG_LINES
 
 logger = logging.getLogger(__name__)
 
-# A fit says several things at once: they are stored together.
+# A fit says several things at once: they are stored together, at the latest with what happens next.
 STORE_SECONDS: Final = 1.0
 
 
 class LogTail:
-    """Keeps the last lines of one attempt. What is stored with other facts of the job need not be stored again."""
+    """Keeps the last lines of one attempt."""
 
     def __init__(self, *, job_id: str, owner: str) -> None:
         self._job_id, self._owner = job_id, owner
@@ -25,8 +25,7 @@ class LogTail:
 
     @property
     def lines(self) -> tuple[LogLine, ...]:
-        """To be stored now."""
-        self._stored = time.monotonic()
+        """The last lines, oldest first."""
         return tuple(self._lines)
 
     def note(self, text: str) -> None:
@@ -40,6 +39,7 @@ class LogTail:
         self.note(text)
         if time.monotonic() - self._stored < STORE_SECONDS:
             return
+        self._stored = time.monotonic()
         try:
             jobs.report(job_id=self._job_id, owner=self._owner, log=self.lines)
         except MetadataUnavailable as error:

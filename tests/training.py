@@ -101,8 +101,8 @@ def _sizes(stack) -> dict[str, int]:
         return {blob.name: blob.size for blob in listed}
 
 
-def workspaces() -> list[str]:
-    return sorted(path.name for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith("model_"))
+def workspaces(kind: str = "model_") -> list[str]:
+    return sorted(path.name for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(kind))
 
 
 def assert_nothing_left(stack, job: Job, *, seconds: float = 5.0) -> None:

@@ -46,6 +46,7 @@ def test_a_training_is_planned_watched_ended_early_and_reported(page: Page, nois
     expect(rows.nth(1)).to_be_visible(timeout=90_000)
     expect(page.locator("#job-figure svg.main-svg").first).to_be_visible(timeout=20_000)
     expect(page.locator('[data-test="readings"]')).to_contain_text("cores busy")
+    expect(page.locator('[data-test="job-log"]')).to_contain_text("validation accuracy")
     page.get_by_role("button", name="Stop, keep the best").click()
     expect(page.get_by_role("link", name="See how good it is")).to_be_visible(timeout=90_000)
     assert page.evaluate("window.isTheSamePage")

@@ -1,6 +1,8 @@
 """Real trainings on a column that copies the target and on wrong answers, looked into afterwards."""
 
 import io
+import threading
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -29,6 +31,9 @@ VISITS = "size,colour,ticket,bought\n" + "".join(
     for i in range(240)
     for bought in [(i % 10 + (i * 7919) % 11) > 9]
 )
+
+
+FINDING = "Finding the rows of the training again"
 
 
 class Silent:
@@ -68,14 +73,25 @@ def test_a_copied_target_is_found_and_taken_apart_and_nothing_is_left(stack, use
     assert (offer.autopsy, offer.activity, offer.suspects) == (None, None, None)
     assert offer.seconds > 0
 
+    before = model_blobs(stack)
+    cancelled = autopsies.start(model=model, version=version)
+    thread = threading.Thread(target=run_activity, args=(cancelled.id,))
+    thread.start()
+    while (stage := activities.get(user_id=user.id, activity_id=cancelled.id).stage) != FINDING:
+        assert thread.is_alive(), stage
+        time.sleep(0.02)
+    autopsies.cancel(model=model, version=1)
+    thread.join(60)
+    assert activities.get(user_id=user.id, activity_id=cancelled.id).status is ActivityStatus.CANCELLED
+    assert (model_blobs(stack), workspaces(), workspaces("dataset_")) == (before, [], [])
+
     begun = autopsies.start(model=model, version=version)
     with monkeypatch.context() as patch:
         patch.setattr(followups, "MEMORY_BYTES", 1)
-        before = model_blobs(stack)
         assert run_activity(begun.id) == ActivityStatus.FAILED
     assert activities.get(user_id=user.id, activity_id=begun.id).error.code == "out_of_memory"
     assert autopsies.state_of(model=model, version=version).is_stopped
-    assert (model_blobs(stack), workspaces()) == (before, [])
+    assert (model_blobs(stack), workspaces(), workspaces("dataset_")) == (before, [], [])
 
     assert run_activity(autopsies.start(model=model, version=version).id) == ActivityStatus.SUCCEEDED
     found = autopsies.state_of(model=model, version=version).autopsy

@@ -16,8 +16,8 @@ SAID = [
         "569 rows to learn from, 143 to choose by",
     ),
     (
-        "Fitting model: LightGBMXT ... Training model for up to 59.71s of the 59.7s of remaining time.",
-        "LightGBMXT: fitting, with up to 60 s of the 60 s left",
+        "Fitting model: LightGBMXT ... Training model for up to 19.71s of the 59.7s of remaining time.",
+        "LightGBMXT: fitting, with up to 20 s of the 60 s left",
     ),
     (
         "\t-43618.8123\t = Validation score   (-root_mean_squared_error)",
@@ -26,6 +26,10 @@ SAID = [
     ("\t0.8101\t = Validation score   (accuracy)", "{}: validation accuracy 0.8101"),
     ("\t1.52s\t = Training   runtime", "{}: fitted in 1.5 s"),
     ("\tTime limit exceeded... Skipping CatBoost_BAG_L1.", "CatBoost_BAG_L1: left out, its time was up"),
+    (
+        "Fitting model: WeightedEnsemble_L2 ... Training model for up to 59.7s of the -0.5s of remaining time.",
+        "WeightedEnsemble_L2: fitting",
+    ),
     (
         "AutoGluon training complete, total runtime = 9.41s ... Best model: WeightedEnsemble_L2 | Estimated",
         "The fit is complete after 9.4 s; best: WeightedEnsemble_L2",

@@ -146,9 +146,9 @@ def test_the_result_says_what_to_do_and_leads_to_a_form_with_the_column_left_out
     store(model)
     response = owner.get(url(model), headers=HX)
     page, text = response.content.decode(), text_of(response)
-    assert "Without wings Accuracy falls from 1 to 0.83: the model leans on it. Is it known before" in text
+    assert "Without wings the accuracy falls from 1 to 0.83: the model leans on it. Is it known before" in text
     assert "0.17 0.12 to 0.22" in text
-    assert "Without &lt;b&gt;legs&lt;/b&gt; Accuracy stays at 1." in text
+    assert "Without &lt;b&gt;legs&lt;/b&gt; the accuracy stays at 1." in text
     assert "nothing could be fitted: No column holds anything" in text
     assert "<b>legs" not in page
     assert "hx-trigger" not in page
