@@ -1,6 +1,7 @@
 """The last things that a training has said, for its live page."""
 
 import logging
+import re
 import time
 from typing import Final
 
@@ -29,8 +30,11 @@ class LogTail:
         return tuple(self._lines)
 
     def note(self, text: str) -> None:
-        """Add a line; it is stored with whatever is stored next."""
+        """Add a line, in the place of the one before where only numbers differ: one part after the other. It is
+        stored with whatever is stored next."""
         line = LogLine(at_seconds=round(time.monotonic() - self._began, 1), text=text)
+        if self._lines and _without_numbers(self._lines[-1].text) == _without_numbers(text):
+            self._lines = self._lines[:-1]
         self._lines = [*self._lines, line][-MAX_LOG_LINES:]
 
     def hear(self, text: str) -> None:
@@ -44,3 +48,7 @@ class LogTail:
             jobs.report(job_id=self._job_id, owner=self._owner, log=self.lines)
         except MetadataUnavailable as error:
             logger.warning("Job %s: what the fit says could not be written: %s", self._job_id, error.message)
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "#", text)
