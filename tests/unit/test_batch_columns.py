@@ -7,11 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ml import batch
 from ml.batch_columns import Columns
 from ml.batch_lines import Answers, lines, new_columns
 from ml.conformal import Reach, set_of
 from ml.drift import Tally, reference_of
 from ml.prediction import check_rows, feature_schema, to_frame
+from ml.reading import as_csv
 from ml.value_formats import ValueFormat
 
 TYPES = {"age": "integer", "pay": "numeric", "born": "date", "town": "category", "vip": "boolean", "note": "text"}
@@ -158,3 +160,24 @@ def test_lines_keep_the_file_and_can_be_read_again():
     sets = [" | ".join(set_of(dict(zip(names, row, strict=True)), reach).classes) for row in shares]
     assert [row[6] for row in table] == sets
     assert table[1][7] == "Odd, but taken."
+
+
+def test_records_are_never_cut_in_two(tmp_path, monkeypatch):
+    rows = [
+        ["a", "b"],
+        *([str(i), 'a "quote"\nand, a line' * (i % 7)] for i in range(300)),
+        ["", ""],
+        ["x", "y" * 500],
+    ]
+    path = tmp_path / "table.csv"
+    path.write_bytes(as_csv(rows))
+    for size in (1, 7, 64, 1 << 20):
+        monkeypatch.setattr(batch, "_BLOCK_BYTES", size)
+        read = [
+            list(row) for part in batch._parts(path, 2) for row in zip(*(c.to_pylist() for c in part), strict=True)
+        ]
+        assert read == rows[1:]
+    path.write_bytes(as_csv(rows[:1]))
+    assert list(batch._parts(path, 2)) == []
+    path.write_bytes(b'a\n""\n1\n')
+    assert [part[0].to_pylist() for part in batch._parts(path, 1)] == [["", "1"]]
