@@ -3,7 +3,7 @@
 The frame is that of ``ml.task``; this is what it is asked, and what it says on the way::
 
     {"model": DIRECTORY, "table": PATH, "rows": N, "result": PATH, "formats": {...}, "reach": {...} | null,
-     "target": COLUMN, "reference": PATH | null, "mode": "lenient" | "strict"}
+     "target": COLUMN, "is_scored": B, "reference": PATH | null, "mode": "lenient" | "strict"}
 
     {"stage": S, "progress": P}               now and then, P from 0 to 1
 
@@ -82,7 +82,7 @@ class _Batch:
             loaded.features, self.names, formats=formats, rows=self.total, target=self.target, tally=self.tally
         )
         self.scorer: Scorer | None = None
-        if self.target in self.names:
+        if self.target in self.names and request.get("is_scored", True):
             is_binary = loaded.problem_type is ProblemType.BINARY
             self.scorer = Scorer(
                 metric=str(self.predictor.eval_metric.name),

@@ -8,13 +8,13 @@ from datasets.file_names import ACCEPTED
 from datasets.records import Dataset
 from datasets.uploads import FIELD
 
-_STRICT = "Refuse the file if anything about a row is odd"
+_STRICT = "Refuse the {} if anything about a row is odd"
 
 
 class BatchFileForm(forms.Form):
     """Draws the fields; the bytes never pass through it (see ``models_app.batch_intake``)."""
 
-    is_strict = forms.BooleanField(label=_STRICT, required=False)
+    is_strict = forms.BooleanField(label=_STRICT.format("file"), required=False)
     file = forms.FileField(label="File", widget=forms.FileInput(attrs={"accept": ",".join(ACCEPTED[:4])}))
 
     def refuse(self, message: str) -> None:
@@ -34,7 +34,7 @@ class BatchDatasetForm(forms.Form):
         error_messages={"invalid_choice": "You have no such dataset.", "required": "Choose a dataset."},
     )
     is_strict = forms.BooleanField(
-        label=_STRICT, required=False, widget=forms.CheckboxInput(attrs={"id": "id_strict2"})
+        label=_STRICT.format("dataset"), required=False, widget=forms.CheckboxInput(attrs={"id": "id_strict2"})
     )
 
     def __init__(self, *args: object, datasets: Sequence[Dataset], **kwargs: object) -> None:

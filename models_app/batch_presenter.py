@@ -60,7 +60,8 @@ class ScoreView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultView:
-    """``rows``: header and first lines of the result."""
+    """``rows``: the first lines of the result, what the model says before what the file says. ``is_seen``: it is
+    the file that the model was trained on."""
 
     counts: tuple[CountLine, ...]
     table_findings: tuple[str, ...]
@@ -70,6 +71,7 @@ class ResultView:
     more_columns: int
     score: ScoreView | None
     level: int | None
+    is_seen: bool
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
@@ -96,9 +98,14 @@ def present(batch: Batch, summary: Mapping[str, Any], table: Sequence[Sequence[s
         more_columns=max(0, len(lines) - _SHOWN_COLUMNS),
         score=None if summary["score"] is None else _score(summary["score"]),
         level=None if level is None else round(100 * level),
-        header=table[0] if table else (),
-        rows=table[1:],
+        is_seen=bool(summary.get("is_seen")),
+        header=_answers_first(table[0], batch) if table else (),
+        rows=[_answers_first(row, batch) for row in table[1:]],
     )
+
+
+def _answers_first(row: Sequence[str], batch: Batch) -> Sequence[str]:
+    return [*row[batch.columns :], *row[: batch.columns]]
 
 
 def _drift_line(column: Mapping[str, Any]) -> DriftLine:
@@ -122,6 +129,7 @@ def _score(score: Mapping[str, Any]) -> ScoreView:
     if other:
         sentence += f"; {other:,} more hold something else than an answer the model knows"
     bounds = score["interval"]
+    sentence += ". Rows that were in the training too make it better than it is"
     return ScoreView(
         metric=metric_label(score["metric"]),
         score=score["score"],

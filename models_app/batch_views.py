@@ -42,7 +42,8 @@ def batches(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The files that this version has predicted; as a page also the ways to send another."""
     model, found = _find(request, model_id, version)
     if wants_fragment(request):
-        return render(request, "models_app/_batches.html", _list_context(model, found))
+        context = _list_context(model, found) | {"is_page": "page" in request.GET}
+        return render(request, "models_app/_batches.html", context)
     return _page(request, model, found)
 
 
@@ -68,7 +69,7 @@ def _page(
 ) -> HttpResponse:
     offered = _datasets(request)
     context = _list_context(model, version) | _upload_context(request, model, version, BatchFileForm())
-    context |= {"datasets": offered, "dataset_form": form or BatchDatasetForm(datasets=offered)}
+    context |= {"is_page": True, "datasets": offered, "dataset_form": form or BatchDatasetForm(datasets=offered)}
     return render(request, "models_app/batches.html", context, status=status)
 
 
@@ -110,7 +111,7 @@ def batch_upload(request: UserRequest, model_id: str, version: int, ticket: str)
         template = "models_app/_batch_form.html"
         if not wants_fragment(request):
             offered = _datasets(request)
-            context |= _list_context(model, found) | {"datasets": offered}
+            context |= _list_context(model, found) | {"is_page": True, "datasets": offered}
             context["dataset_form"] = BatchDatasetForm(datasets=offered)
             template = "models_app/batches.html"
         return render(request, template, context, status=error.status)

@@ -1,8 +1,9 @@
 """The work behind ``models_app.batches``, on the ``light`` queue: the file is normalised into a workspace, a child
 process without secrets predicts it there, and what it writes is stored beside the version."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +68,10 @@ def _predicted(work: Followup, batch: Batch, place: Place) -> tuple[dict[str, An
         )
     dialect = Dialect.from_dict(batch.dialect or {})
     table, result = place.scratch / "table.csv", place.scratch / "result.csv"
-    rows = normalise(_reading(work, batch), dialect, table)
+    digest = hashlib.sha256()
+    rows = normalise(_reading(work, batch, digest.update), dialect, table)
+    # The model has seen most rows of its own dataset: a score on them would say nothing.
+    is_seen = batch.dataset_id == work.version.dataset_id or digest.hexdigest() == work.version.dataset_sha256
     reach = services.model_reach(model=work.model, version=work.version.version)
     output = work.run_child(
         MODULE,
@@ -78,20 +82,22 @@ def _predicted(work: Followup, batch: Batch, place: Place) -> tuple[dict[str, An
             "formats": asdict(dialect.formats),
             "reach": None if reach is None else reach.as_dict(),
             "target": work.version.target,
+            "is_scored": not is_seen,
             "reference": _reference(work, place.scratch / "reference.json"),
             "mode": (Mode.STRICT if batch.is_strict else Mode.LENIENT).value,
         },
         place=place,
         what="predicted the file",
     )
-    return json.loads(output.read_bytes()), result
+    return {**json.loads(output.read_bytes()), "is_seen": is_seen}, result
 
 
-def _reading(work: Followup, batch: Batch) -> Iterator[bytes]:
-    """The file piece by piece, saying how far it is."""
+def _reading(work: Followup, batch: Batch, also: Callable[[bytes], object]) -> Iterator[bytes]:
+    """The file piece by piece, saying how far it is; ``also`` is given the pieces too."""
     total, read = max(batch.input_size, 1), 0
     for chunk in _chunks(batch):
         read += len(chunk)
+        also(chunk)
         work.progress.report(
             stage="Reading the file", progress=0.02 + 0.03 * read / total, done_bytes=read, total_bytes=total
         )

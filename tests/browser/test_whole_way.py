@@ -79,6 +79,8 @@ def test_the_whole_way(page: Page, tumours: Path):
     expect(radius).to_have_attribute("aria-invalid", "true")
     expect(radius).to_be_focused()
 
+    predict_a_file(page, tumours)
+    page.goto(model_url)
     with page.expect_download() as started:
         page.get_by_role("link", name="Download").click()
     zipped = Path(started.value.path()).read_bytes()
@@ -94,6 +96,30 @@ def test_the_whole_way(page: Page, tumours: Path):
     expect(page.locator("main")).to_contain_text("tumours.csv")
     page.goto("/datasets/")
     expect(page.locator("main")).not_to_contain_text("tumours")
+
+
+def predict_a_file(page: Page, path: Path) -> None:
+    """From the page of a model: send a file, watch, read what was found, take the result away."""
+    page.get_by_role("link", name="Predict a file").click()
+    expect(page.locator("#batches")).to_contain_text("No file has been predicted")
+    half = path.with_name("half.csv")
+    half.write_text("".join(path.read_text().splitlines(keepends=True)[:301]))
+    page.locator('input[type="file"]').set_input_files(half)
+    page.get_by_role("button", name="Upload and predict").click()
+    expect(page).to_have_url(re.compile(r"/batches/[0-9a-f]{24}$"))
+    result = page.locator('[data-test="batch-result"]')
+    expect(result).to_contain_text("300 rows predicted", timeout=120_000)
+    expect(page.locator("#batch")).not_to_have_attribute("hx-trigger", re.compile("."))
+    expect(page.locator('[data-test="batch-drift"]')).to_contain_text("drift")
+    assert float(page.locator('[data-test="batch-score"]').inner_text()) > 0.8
+    expect(page.locator('[data-test="batch-rows"] tbody tr')).to_have_count(20)
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download for spreadsheets").click()
+    lines = Path(started.value.path()).read_text().splitlines()
+    assert len(lines) == 301
+    assert lines[0].endswith("prediction,probability_benign,probability_malignant,prediction_set,findings")
+    page.get_by_role("button", name="Delete the result").click()
+    expect(page.locator("#batches")).to_contain_text("No file has been predicted")
 
 
 def test_cancel_ends_a_training_within_seconds_and_keeps_nothing(page: Page, tumours: Path):

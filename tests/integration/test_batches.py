@@ -111,6 +111,8 @@ def test_a_file_goes_all_the_way(stack, user):
     other = batches.predict_dataset(model=model, version=1, dataset=dataset, batch_id=new_id(), is_strict=True)
     assert run_activity(other.id) is ActivityStatus.SUCCEEDED
     assert (now(other).rows, now(other).odd_rows, now(other).drift) == (40, 0, "unknown")
+    # The model knows these rows: they are no test of it.
+    assert (now(other).score, batches.summary_of(now(other))["is_seen"]) == (None, True)
 
     strict = upload(model, FILE, is_strict=True)
     assert run_activity(strict.id) is ActivityStatus.FAILED
