@@ -2,21 +2,26 @@
 
 A real web server (one process, eight threads, as the local stack has it) and a bare script that holds the stored
 model in memory answer the same rows in turn, so both see the same machine. Then 1000 rows in one call, 64 callers
-at once, and the first answer after a start, which loads everything.
+at once, and the first answer after a start, which loads everything. Beside the time by the clock stands the time of
+computing, which says the same on a machine that has other things to do.
 """
 
+import argparse
 import http.client
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from benchmarks._bench import MIB, make_user, stack, store_table
 
@@ -27,6 +32,9 @@ ROW = {
     "id": 7, "city": "Bern", "rooms": 4, "area": 81.5, "price": 420_000, "rate": 0.25, "built": 1975,
     "sold": "2019-05-13", "agent": "agent 7",
 }  # fmt: skip
+
+# gunicorn closes what is idle for two seconds.
+_KEPT_SECONDS = 1.0
 
 BARE = """
 import json, sys, time
@@ -47,6 +55,22 @@ for line in sys.stdin:
 """
 
 
+MLFLOW = """
+import sys
+import mlflow.pyfunc
+import pandas as pd
+class Wrapped(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        from autogluon.tabular import TabularPredictor
+        self.predictor = TabularPredictor.load(context.artifacts["predictor"], verbosity=0)
+        self.predictor.persist(models="best", max_memory=None)
+    def predict(self, context, model_input, params=None):
+        return self.predictor.predict_proba(model_input.assign(sold=pd.to_datetime(model_input["sold"])))
+home, target = sys.argv[1:]
+mlflow.pyfunc.save_model(target, python_model=Wrapped(), artifacts={"predictor": home}, pip_requirements=[])
+"""
+
+
 class Bare:
     """The persisted predictor in a process of its own; it times itself."""
 
@@ -54,6 +78,10 @@ class Bare:
         self._process = subprocess.Popen(
             [sys.executable, "-c", BARE, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -71,31 +99,41 @@ class Bare:
 
 
 class Caller:
-    """A program that keeps its connection open."""
+    """A program that keeps its connection open, as long as the server does."""
 
-    def __init__(self, port: int, model_id: str, secret: str) -> None:
+    def __init__(self, port: int, path: str, *, rows_are: str = "rows", **headers: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        self._path = f"/api/v1/models/{model_id}/predict"
-        self._headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        self._path, self._rows_are = path, rows_are
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._last = 0.0
 
     def ask(self, rows: list[dict[str, Any]]) -> float:
-        body = json.dumps({"rows": rows})
+        body = json.dumps({self._rows_are: rows})
         start = time.perf_counter()
+        if start - self._last > _KEPT_SECONDS:
+            self._connection.close()
         self._connection.request("POST", self._path, body, self._headers)
         response = self._connection.getresponse()
         answer = response.read()
-        seconds = time.perf_counter() - start
+        self._last = time.perf_counter()
         assert response.status == 200, answer[:500]
         assert len(json.loads(answer)["predictions"]) == len(rows)
-        return seconds
+        return self._last - start
 
     def close(self) -> None:
         self._connection.close()
 
 
+def computing(pid: int) -> float:
+    """Seconds of computing of a process and its children so far."""
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
+
+
 @contextmanager
-def web_server() -> Iterator[int]:
-    """The application behind gunicorn; its port."""
+def web_server() -> Iterator[tuple[int, int]]:
+    """The application behind gunicorn: its port and its process."""
     from smartml.local import parts
     from smartml.local.machine import free_port
 
@@ -108,9 +146,35 @@ def web_server() -> Iterator[int]:
             assert server.poll() is None
             assert time.monotonic() < give_up
             time.sleep(0.1)
-        yield port
+        yield port, server.pid
     finally:
         server.terminate()
+        server.wait()
+
+
+@contextmanager
+def mlflow_server(python: str, home: Path, directory: Path) -> Iterator[int]:
+    """The same predictor behind ``mlflow models serve``; its port. ``python`` has MLflow and AutoGluon."""
+    from smartml.local.machine import free_port
+
+    target, port = directory / "mlflow", free_port()
+    subprocess.run([python, "-c", MLFLOW, str(home), str(target)], check=True)
+    serve = ["models", "serve", "-m", str(target), "-h", "127.0.0.1", "-p", str(port), "--env-manager", "local"]
+    environment = os.environ | {"PATH": f"{Path(python).parent}:{os.environ['PATH']}"}
+    server = subprocess.Popen([python, "-m", "mlflow", *serve], env=environment, start_new_session=True)
+    try:
+        give_up = time.monotonic() + 180
+        while True:
+            try:
+                Caller(port, "/invocations", rows_are="dataframe_records").ask([ROW])
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < give_up
+                time.sleep(0.5)
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 
@@ -135,14 +199,14 @@ def train() -> tuple[str, str]:
     return user_id, asked.model_id
 
 
-def many_at_once(port: int, model_id: str, secret: str) -> tuple[float, list[float]]:
+def many_at_once(call: Callable[[], Caller]) -> tuple[float, list[float]]:
     """Seconds altogether, and of each call. A call that fails ends the benchmark."""
     seconds: list[float] = []
     faults: list[BaseException] = []
     begin = threading.Barrier(CALLERS + 1)
 
     def work() -> None:
-        caller = Caller(port, model_id, secret)
+        caller = call()
         begin.wait()
         try:
             seconds.extend([caller.ask([ROW]) for _ in range(CALLS_EACH)])
@@ -163,7 +227,24 @@ def many_at_once(port: int, model_id: str, secret: str) -> tuple[float, list[flo
     return time.perf_counter() - start, seconds
 
 
+def compare_with_mlflow(python: str, home: Path, directory: Path, caller: Caller) -> None:
+    """One row in turn by both."""
+    with mlflow_server(python, home, directory) as port:
+        other = Caller(port, "/invocations", rows_are="dataframe_records")
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(ROUNDS):
+            ours += [caller.ask([ROW]) for _ in range(PER_ROUND)]
+            theirs += [other.ask([ROW]) for _ in range(PER_ROUND)]
+    api, served = statistics.median(ours), statistics.median(theirs)
+    print(f"mlflow       : {1000 * served:6.1f} ms by `mlflow models serve`, {1000 * api:6.1f} ms by the API")
+    print(f"ratio mlflow / API: {served / api:.2f}")
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mlflow", metavar="PYTHON", help="compare with MLflow, installed beside AutoGluon there")
+    args = parser.parse_args()
     os.environ["API_REQUESTS_PER_MINUTE"] = "1000000"
     with stack() as directory:
         from accounts import api_tokens
@@ -179,33 +260,53 @@ def main() -> None:
         home = opening.fetch(model=model, version=model.current, scratch=directory / "open") / bundle.PREDICTOR
         print(f"model: {model.current.base_model}, {model.current.zip_size / MIB:.1f} MiB")
 
-        cold = []
-        for _ in range(2):
-            with web_server() as port:
-                cold.append(Caller(port, model_id, secret).ask([ROW]))
-        with web_server() as port, Bare(home) as bare:
-            caller = Caller(port, model_id, secret)
+        cold, cold_computing = [], []
+
+        def ours_at(port: int) -> Caller:
+            return Caller(port, f"/api/v1/models/{model_id}/predict", Authorization=f"Bearer {secret}")
+
+        def first_answer(port: int, pid: int) -> Caller:
+            caller = ours_at(port)
+            before = computing(pid)
             cold.append(caller.ask([ROW]))
+            cold_computing.append(computing(pid) - before)
+            return caller
+
+        for _ in range(2):
+            with web_server() as (port, pid):
+                first_answer(port, pid)
+        with web_server() as (port, pid), Bare(home) as bare:
+            caller = first_answer(port, pid)
             bare.times([ROW], 3)
+            before, before_alone = computing(pid), computing(bare.pid)
             ours: list[float] = []
             theirs: list[float] = []
             for _ in range(ROUNDS):
                 ours += [caller.ask([ROW]) for _ in range(PER_ROUND)]
                 theirs += bare.times([ROW], PER_ROUND)
             api, alone = statistics.median(ours), statistics.median(theirs)
+            computed = 1000 * (computing(pid) - before) / len(ours)
+            computed_alone = 1000 * (computing(bare.pid) - before_alone) / len(theirs)
             thousand = [ROW | {"id": number, "area": 20 + number / 7} for number in range(1000)]
             bulk = statistics.median(caller.ask(thousand) for _ in range(5))
             bulk_alone = statistics.median(bare.times(thousand, 5))
-            whole, each = many_at_once(port, model_id, secret)
+            whole, each = many_at_once(lambda: ours_at(port))
+            if args.mlflow:
+                compare_with_mlflow(args.mlflow, home, directory, ours_at(port))
         limit = 2 * alone + 0.005
         print(f"one row      : {1000 * api:6.1f} ms by the API, {1000 * alone:6.1f} ms in process")
         print(
             f"               at most {1000 * limit:.1f} ms (2x plus 5 ms): {'met' if api <= limit else 'NOT met'}"
         )
+        print(f"               of computing {computed:.1f} ms by the API, {computed_alone:.1f} ms in process")
         print(f"1000 rows    : {1000 * bulk:6.1f} ms by the API, {1000 * bulk_alone:6.1f} ms in process")
         print(f"{CALLERS} callers   : {len(each)} answers, no error, {len(each) / whole:.0f} a second,", end=" ")
         print(f"median {1000 * statistics.median(each):.0f} ms, longest {1000 * max(each):.0f} ms")
-        print(f"first answer : {statistics.median(cold):6.2f} s after a start (median of {len(cold)}; at most 5 s)")
+        print(
+            f"first answer : {statistics.median(cold):6.2f} s after a start (median of {len(cold)}; at most 5 s),",
+            end=" ",
+        )
+        print(f"of computing {statistics.median(cold_computing):.2f} s")
 
 
 if __name__ == "__main__":
