@@ -13,7 +13,10 @@ from typing import Final
 from ml.reading import as_csv
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,' ][0-9]+)*[.,]?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+(?:[.,][0-9]*)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?",
+    re.ASCII,
+)
 _ROWS: Final = 5_000
 
 
