@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts import tickets
+from accounts.api_snippets import Call, snippet_of
 from datasets import services as datasets
 from datasets.ingest import refuse_size
 from datasets.records import Dataset
@@ -179,8 +180,14 @@ def batch(request: UserRequest, model_id: str, batch_id: str) -> HttpResponse:
         context["percent"] = round(100 * state.activity.progress)
     if state.batch.status is BatchStatus.DONE:
         context["result"] = present(state.batch, work.summary_of(state.batch), work.first_rows(state.batch))
+        context["snippets"] = [snippet_of(_fetching(request, state.batch))]
     template = "models_app/_batch.html" if wants_fragment(request) else "models_app/batch.html"
     return render(request, template, context)
+
+
+def _fetching(request: UserRequest, batch: Batch) -> Call:
+    url = request.build_absolute_uri(reverse("api-v1:batch_result", args=[batch.model_id, batch.id]))
+    return Call(title="Fetch this result", method="GET", url=url, saves=work.result_file_name(batch))
 
 
 def _find_batch(request: UserRequest, model_id: str, batch_id: str) -> tuple[Model, Batch]:

@@ -40,4 +40,10 @@ def _calls(request: UserRequest, model: Model, version: ModelVersion) -> list[Ca
             url=f"{url('model_download')}?version={version.version}",
             saves=f"model-v{version.version}.zip",
         ),
+        Call(
+            title="Predict a file",
+            method="POST",
+            url=f"{url('batches')}?file_name=new.csv&version={version.version}",
+            sends="new.csv",
+        ),
     ]

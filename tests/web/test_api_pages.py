@@ -75,6 +75,7 @@ def test_a_models_requests_name_its_columns(dataset, user, client_for):
     assert '{"rows": [{"legs": 3}]}' in found["snippet-curl-1"]
     assert '{"rows": [{"legs": 3}]}' in found["snippet-python-1"]
     assert f"/models/{model.id}/download?version=1" in found["snippet-curl-2"]
+    assert f"/models/{model.id}/batches?file_name=new.csv" in found["snippet-curl-3"]
 
 
 def test_somebody_elses_and_unknown_ones_have_none(dataset, user, other_user, client_for):
