@@ -14,7 +14,7 @@ _NAMED: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideView:
-    """One line of the table. ``again`` is the query of a training without these columns."""
+    """One line of the table. ``again`` is the query of a training without these columns, "" where none can be."""
 
     name: str
     alone: str
@@ -92,14 +92,16 @@ def _view(found: Autopsy, side: Side, model: Model, version: ModelVersion) -> Si
     single = alone[columns[0]] if len(columns) == 1 else None
     low, high = side["low"], side["high"]
     return SideView(
-        name=f"`{columns[0]}`" if single else f"all {len(columns)} of them",
+        name=f"`{columns[0]}`" if single else _together(columns),
         alone=f"{found['alone_metric']} {single['alone']:.2f} (a guess {single['chance']:.2f})" if single else "",
         score=side["score"],
         worse=side["worse"],
         interval=None if low is None or high is None else (low, high),
         sentence=_sentence(found, side),
         leans=leans(side),
-        again=urlencode(
+        again=""
+        if side["failed"]
+        else urlencode(
             [("model", model.id), ("version", version.version), *(("leave_out", column) for column in columns)]
         ),
     )
@@ -107,7 +109,7 @@ def _view(found: Autopsy, side: Side, model: Model, version: ModelVersion) -> Si
 
 def _sentence(found: Autopsy, side: Side) -> str:
     several = len(side["columns"]) > 1
-    without = "Without " + (f"all {len(side['columns'])} of them" if several else f"`{side['columns'][0]}`")
+    without = "Without " + (_together(side["columns"]) if several else f"`{side['columns'][0]}`")
     if side["failed"]:
         return f"{without} nothing could be fitted: {side['failed']}"
     without += f" the {_in_a_sentence(metric_label(found['metric']))}"
@@ -121,6 +123,10 @@ def _sentence(found: Autopsy, side: Side) -> str:
     if not side["worse"]:
         return f"{without} stays at {score(side['score'])}."
     return f"{without} goes {scores}: no difference that the {found['rows']:,} rows held out could show."
+
+
+def _together(columns: list[str]) -> str:
+    return "both of them" if len(columns) == 2 else f"all {len(columns)} of them"
 
 
 def _in_a_sentence(label: str) -> str:

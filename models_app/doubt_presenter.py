@@ -112,8 +112,9 @@ def _notes(found: Doubts) -> tuple[str, ...]:
     else:
         notes.append("Picked by confident learning (Northcutt, Jiang and Chuang, 2021), the least expected first.")
     if found["skipped"]:
+        rows = "row" if found["skipped"] == 1 else "rows"
         notes.append(
-            f"Not looked at: {found['skipped']:,} rows of classes with fewer than {FEWEST_OF_CLASS} rows of the "
+            f"Not looked at: {found['skipped']:,} {rows} of classes with fewer than {FEWEST_OF_CLASS} rows of the "
             "training."
         )
     if found["found"] > len(found["doubts"]):

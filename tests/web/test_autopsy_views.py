@@ -149,7 +149,8 @@ def test_the_result_says_what_to_do_and_leads_to_a_form_with_the_column_left_out
     assert "Without wings the accuracy falls from 1 to 0.83: the model leans on it. Is it known before" in text
     assert "0.17 0.12 to 0.22" in text
     assert "Without &lt;b&gt;legs&lt;/b&gt; the accuracy stays at 1." in text
-    assert "nothing could be fitted: No column holds anything" in text
+    assert "Without both of them nothing could be fitted: No column holds anything" in text
+    assert page.count("Train again without") == 2
     assert "<b>legs" not in page
     assert "hx-trigger" not in page
     again = reverse("models:train", args=[model.current.dataset_id])

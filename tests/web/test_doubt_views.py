@@ -99,7 +99,7 @@ def test_rows_are_listed_in_neutral_words_with_a_way_to_each_and_as_a_file(owner
     assert "Of 890 rows, 2 rows have a species that models which had not seen the row did not expect." in text
     assert "1,234 training duck &lt;b&gt;dog&lt;/b&gt; 96 % expected, 4 % given" in text
     assert "712 of the 713 rows of the training were judged by 5 models made for this (LightGBM, at most 20" in text
-    assert "Not looked at: 1 rows of classes" in text
+    assert "Not looked at: 1 row of classes" in text
     assert "wrong" not in text.lower()
     assert "<b>dog" not in page
     assert f"{reverse('datasets:rows', args=[model.current.dataset_id])}?row=1234" in page
