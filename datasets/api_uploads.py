@@ -36,7 +36,7 @@ def check_headers(request: HttpRequest) -> int:
 
     :raises SmartMLError: it is no file as such, of unknown length, or too large.
     """
-    if request.content_type not in MEDIA_TYPES:
+    if request.content_type and request.content_type not in MEDIA_TYPES:
         raise UnsupportedMediaType(
             "The body must be the file itself.",
             hint="Send its bytes as application/octet-stream or text/csv, not as a form.",

@@ -1,7 +1,7 @@
 """The API's addresses of trainings and models: the services of the pages, for programs."""
 
 from django.conf import settings
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from ninja import Query, Router, Status
@@ -159,7 +159,7 @@ def get_model(request: ApiRequest, model_id: ModelId) -> ModelDetail:
     summary="Ask for predictions",
     url_name="model_predict",
 )
-def predict(request: ApiRequest, model_id: ModelId, payload: PredictionRequest) -> PredictionAnswer:
+def predict(request: ApiRequest, model_id: ModelId, payload: PredictionRequest) -> JsonResponse:
     """One row or many, each with what is odd about it. The first request after a while loads the model, which
     takes some seconds. Needs the right `predict`.
     """
@@ -170,7 +170,7 @@ def predict(request: ApiRequest, model_id: ModelId, payload: PredictionRequest) 
         raise TooLarge(message, hint="Send them in several requests.", fields={"rows": message})
     version = payload.version or model.version
     made = services.predict_rows(model=model, version=version, rows=payload.rows, mode=payload.mode)
-    return predictions_of(model, version, made)
+    return JsonResponse(predictions_of(model, version, made))
 
 
 @models.get(

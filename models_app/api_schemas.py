@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 from accounts.api_schemas import OID, SAMPLE_ID
 from ml.features import Feature
 from ml.options import ClassWeights, HoldoutKind
-from ml.prediction import Mode
+from ml.prediction import Finding, Mode
 from ml.problem import Preset, ProblemType
 from models_app import services
 from models_app.forms import PRESETS
@@ -370,22 +370,28 @@ class PredictionAnswer(Schema):
     table_findings: list[FindingOut] = Field(description="About columns of all rows, said once.")
 
 
-def predictions_of(model: Model, version: int, made: services.Predictions) -> PredictionAnswer:
-    """Predictions for programs."""
-    return PredictionAnswer(
-        model_id=model.id,
-        version=version,
-        predictions=[
-            PredictionOut(
-                prediction=each.prediction,
-                probabilities=each.probabilities,
-                interval=IntervalOut(**asdict(each.interval)) if each.interval else None,
-                prediction_set=SetOut(classes=list(each.likely.classes), level=each.likely.level)
-                if each.likely
-                else None,
-                findings=[FindingOut(**asdict(finding)) for finding in each.findings],
-            )
+def predictions_of(model: Model, version: int, made: services.Predictions) -> dict[str, Any]:
+    """Predictions for programs, in the shape of :class:`PredictionAnswer`.
+
+    Plain values: to check each of thousands of rows against its own description takes as long as predicting them.
+    """
+    return {
+        "model_id": model.id,
+        "version": version,
+        "predictions": [
+            {
+                "prediction": each.prediction,
+                "probabilities": each.probabilities,
+                "interval": each.interval and asdict(each.interval),
+                "prediction_set": each.likely
+                and {"classes": list(each.likely.classes), "level": each.likely.level},
+                "findings": _findings_of(each.findings),
+            }
             for each in made.answers
         ],
-        table_findings=[FindingOut(**asdict(finding)) for finding in made.table_findings],
-    )
+        "table_findings": _findings_of(made.table_findings),
+    }
+
+
+def _findings_of(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    return [{"field": each.field, "kind": each.kind, "message": each.message} for each in findings]

@@ -201,6 +201,8 @@ def model_reach(*, model: Model, version: int) -> Reach | None:
         # Asked with every prediction, while the figures are hundreds of kilobytes: only this is kept at hand.
         return _from_blob(model, version, FIGURES, build, part=REACH, cut=small)
     except BlobMissing:
+        # A version from before there were figures never gets any: not asked for with every prediction.
+        cache.set(_key(model, get_version(model, version), REACH), {}, _CACHE_SECONDS)
         return None
 
 

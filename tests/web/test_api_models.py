@@ -7,6 +7,7 @@ from django.test import Client
 from accounts.api_tokens import Scope
 from accounts.models import IdempotencyKey
 from models_app import predictor, services
+from storage.blobs import reset_blobs
 from storage.ids import new_id
 from tests.factories import stored_dataset, stored_model
 from tests.real_model import DOG, DUCK, store_archive
@@ -104,6 +105,13 @@ def test_rows_are_answered_with_what_is_odd_about_each(stack, user, program, arc
     # A key does no harm, and nothing of the rows is kept for it.
     assert program.post(url, {"rows": [DOG]}, key="k").json() == program.post(url, {"rows": [DOG]}, key="k").json()
     assert IdempotencyKey.objects.count() == 0
+
+
+def test_that_an_old_version_has_no_figures_is_asked_once(model, settings):
+    assert services.model_reach(model=model, version=1) is None
+    settings.AZURE_ACCOUNT_URL = "http://127.0.0.1:1/devstoreaccount1"
+    reset_blobs()
+    assert services.model_reach(model=model, version=1) is None
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,9 @@ def test_they_go_with_the_account_and_open_nothing_from_the_moment_it_closes(sta
     assert api_tokens.find(secret) is None
     closing.close_account(user)
     assert list(ApiToken.objects.values_list("user_id", flat=True)) == [other_user.id]
+
+
+def test_a_number_that_no_token_has_is_not_found(stack, user, client_for):
+    client = client_for(user)
+    for number in ("0", "9" * 30):
+        assert client.post(f"{PAGE}/{number}/revoke").status_code == 404
