@@ -46,6 +46,10 @@ def test_a_packed_table_is_unpacked(program):
     assert answer.json()["row_count"] == 3
 
 
+def test_a_file_may_come_without_its_type(program):
+    assert program.upload(TABLE, kind="").status_code == 201
+
+
 @pytest.mark.parametrize(
     ("content", "file_name", "field"),
     [
