@@ -46,7 +46,7 @@ class TwinView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinState:
-    """The twin of a version, or the newest work on it; neither where nobody has asked."""
+    """The twin of a version, or the work on it that goes on or came to nothing; neither where nobody has asked."""
 
     view: TwinView | None = None
     activity: Activity | None = None
@@ -154,10 +154,13 @@ def _verdict(twin: Mapping[str, Any]) -> str:
 def state_of(*, model: Model, version: int) -> TwinState:
     """The twin, or how far the work on it is; begins nothing."""
     activity = followups.latest(model=model, version=version, kind=ActivityKind.TWIN)
-    if activity is not None and activity.status is not ActivityStatus.SUCCEEDED:
+    if activity is not None and not activity.status.is_over:
         return TwinState(activity=activity)
     twin = followups.read(model=model, version=version, stem=STEM)
-    return TwinState(view=view_of(twin) if twin is not None and twin["format"] == FORMAT else None)
+    if twin is not None and twin["format"] == FORMAT:
+        return TwinState(view=view_of(twin))
+    is_stopped = activity is not None and activity.status in _STOPPED
+    return TwinState(activity=activity if is_stopped else None)
 
 
 def start(*, model: Model, version: int) -> Activity:
