@@ -30,9 +30,12 @@ import resource
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+
+from threadpoolctl import ThreadpoolController
 
 from ml import bundle, example_rows, loading, local_explanation
 from ml.answering import Answer, answer_rows
@@ -45,6 +48,7 @@ from smartml.errors import InvalidInput, SmartMLError, trace_without_values
 logger = logging.getLogger("ml.serving")
 
 _MAX_LINE_BYTES = 64 * 2**20
+_FEW_ROWS = 200
 
 
 class NotLoaded(SmartMLError):
@@ -67,6 +71,7 @@ class _Loaded:
     features: tuple[Feature, ...]
     is_regression: bool
     size: int
+    threads: ThreadpoolController
     usual: Any = None
 
 
@@ -142,15 +147,19 @@ def _load(directory: Path) -> _Loaded:
         loaded = loading.load(directory)
         predictor, features = loaded.predictor, loaded.features
         is_regression = loaded.problem_type is ProblemType.REGRESSION
-        entry = _Loaded(predictor, features, is_regression, 0)
+        # Made anew for each model: it knows the libraries that are loaded by now.
+        entry = _Loaded(predictor, features, is_regression, 0, ThreadpoolController())
         # The first prediction compiles and allocates: 30 to 1000 ms that the first person should not wait.
         _predict(entry, [{feature.name: feature.default for feature in features}])
         stored = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
-        return _Loaded(predictor, features, is_regression, max(_resident_bytes() - before, stored))
+        return replace(entry, size=max(_resident_bytes() - before, stored))
 
 
 def _predict(entry: _Loaded, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
-    return answer_rows(entry.predictor, entry.features, rows, is_regression=entry.is_regression)
+    # Few rows are not worth a second thread: to wait for it costs more than it does, far more on a busy machine
+    # (one row of LightGBM on two busy cores: 2.3 ms of computing instead of 9.0, 7 to 17 ms instead of 33 to 46).
+    with entry.threads.limit(limits=1) if len(rows) <= _FEW_ROWS else nullcontext():
+        return answer_rows(entry.predictor, entry.features, rows, is_regression=entry.is_regression)
 
 
 def _resident_bytes() -> int:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import ThreadpoolController, threadpool_info
 
-from ml import bundle
+from ml import bundle, serving
 from ml.evaluation import evaluate
 from ml.prediction import check_row, feature_schema, used_features
 from ml.problem import Preset, ProblemType
@@ -253,6 +254,20 @@ def test_another_version_is_refused_before_unpickling(child, wines, tmp_path):
     answer = child.ask(op="load", key="w", directory=str(copy), budget_bytes=BUDGET)
     assert answer["error"]["code"] == "version_mismatch"
     assert not (tmp_path / "owned").exists()
+
+
+def test_few_rows_keep_to_one_thread(monkeypatch):
+    seen = []
+    monkeypatch.setattr(serving, "answer_rows", lambda *_, **__: seen.append(threads()) or [])
+
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    entry = serving._Loaded(None, (), False, 0, ThreadpoolController())
+    serving._predict(entry, [{}])
+    serving._predict(entry, [{}] * 1000)
+    assert set(seen[0]) == {1}
+    assert seen[1] == threads()
 
 
 def test_request_ids_come_back(child):
