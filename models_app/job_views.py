@@ -189,7 +189,7 @@ def job_progress(request: UserRequest, job_id: str) -> HttpResponse:
     """The part of the live page that polls; a finished job carries no trigger."""
     job = services.get_job(user_id=request.user.id, job_id=job_id)
     news.seen(job)
-    response = render(request, "models_app/_job.html", _job_context(job))
+    response = render(request, "models_app/_job_polled.html", _job_context(job))
     if request.GET.get("models", "") != str(len(job.leaderboard)):
         announce(response, "job-models")
     return response
@@ -216,7 +216,7 @@ def job_cancel(request: UserRequest, job_id: str) -> HttpResponse:
     """Ask the job to stop; nothing of it is kept."""
     job = services.cancel_job(user_id=request.user.id, job_id=job_id)
     if wants_fragment(request):
-        return render(request, "models_app/_job.html", _job_context(job))
+        return render(request, "models_app/_job_polled.html", _job_context(job))
     return goto(request, reverse("models:job", args=[job.id]))
 
 
@@ -226,7 +226,7 @@ def job_stop(request: UserRequest, job_id: str) -> HttpResponse:
     """Ask the job to fit no more and to keep the best it has."""
     job = services.stop_job(user_id=request.user.id, job_id=job_id)
     if wants_fragment(request):
-        return render(request, "models_app/_job.html", _job_context(job))
+        return render(request, "models_app/_job_polled.html", _job_context(job))
     return goto(request, reverse("models:job", args=[job.id]))
 
 
