@@ -39,7 +39,7 @@ from storage.workspace import workspace
 
 HOLDOUT: Final = "holdout"
 # Stems of what a training stores beside the model.
-TRAINED: Final = frozenset({"evaluation", "schema", "figures", "report", HOLDOUT})
+TRAINED: Final = frozenset({"model", "evaluation", "schema", "figures", "reference", "golden", "report", HOLDOUT})
 # The result is stored by then: how long MongoDB may be away before the work fails after all.
 COUNT_SECONDS: Final = 30.0
 # A model in memory, its libraries and the rows; this ends a child that has gone astray.

@@ -1,6 +1,11 @@
 """Each part of the product killed in each stage of a training, which stands still there until the part is gone.
 
-Beside ``test_worker_faults`` (killed while fitting, cancelled, cut off) and ``test_runlocal`` (everything at once).
+Killed                while fitting       while evaluating     while storing
+its process           test_worker_faults  here                 here
+its worker            test_worker_faults  here                 here
+the cluster's main    here                here                 here
+MongoDB, Azurite      here                here                 here
+the web server        test_runlocal, which kills everything at once too: no stage knows of it
 """
 
 import contextlib

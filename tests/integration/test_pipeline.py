@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
 
 from datasets import services as datasets
 from ml.options import ClassWeights, HoldoutKind
-from models_app import golden, jobs_repository, services, signing
+from models_app import followups, golden, jobs_repository, services, signing
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
 from storage.blobs import get_blobs
@@ -70,6 +71,7 @@ def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, us
     assert (again.rows, again.drifted) == (8, 0)
     stored = list(get_blobs().list_prefix(stack.models_container, f"{user.id}/{model.id}/"))
     assert version.stored_size == sum(blob.size for blob in stored)
+    assert {Path(blob.name).name.partition("-v")[0] for blob in stored} == followups.TRAINED
     assert datasets.totals_of(user_id=user.id).models_bytes == version.stored_size
 
     evaluation = services.model_evaluation(model=model, version=1)
