@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from smartml.local.machine import free_port
 from storage.ids import new_id
@@ -30,6 +30,9 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 _START_WITHIN = 120
+# The machine may be busy with the rest of the suite.
+_PATIENCE = 60_000
+expect.set_options(timeout=_PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +100,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, site: str) -> Iterator[Page]:
     """A fresh visitor. Anything the console reports as an error fails the test: a CSP breach, a script's crash."""
     context = browser.new_context(base_url=site, accept_downloads=True, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE)
     found = context.new_page()
     problems: list[str] = []
     # 4xx answers are part of what is tested; the browser reports them as errors of a resource. A request that gives
