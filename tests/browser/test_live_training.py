@@ -60,6 +60,7 @@ def test_a_training_is_planned_watched_ended_early_and_reported(page: Page, nois
     expect(page.locator('[data-test="cheapest"]')).not_to_contain_text("say yes from 0.5 on")
     explained = page.locator("#explanations")
     expect(explained.locator('[data-test="explanation"]')).to_contain_text("Permuting a worsens", timeout=240_000)
+    explained.locator("figure").first.scroll_into_view_if_needed()  # it is drawn when it comes near the screen
     expect(explained.locator("svg.main-svg").first).to_be_visible()
     # It asks no more, and tells of rows held out alone.
     assert not explained.evaluate("section => section.hasAttribute('hx-get')")
