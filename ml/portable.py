@@ -56,6 +56,7 @@ class PortableModel:
 
     predictor: Any
     features: tuple[Feature, ...]
+    target: str
     classes: tuple[str, ...]
     reach: Reach | None
 
@@ -113,6 +114,7 @@ def load(directory: Path) -> PortableModel:
     return PortableModel(
         predictor=loaded.predictor,
         features=loaded.features,
+        target=str(metadata["label"]),
         classes=() if is_regression else tuple(metadata["classes"]),
         reach=None if reach is None else Reach(**reach),
     )
@@ -251,7 +253,12 @@ class _Command:
             first += len(chunk.rows)
 
     def _chunks(self, source: BinaryIO) -> Iterator[Chunk]:
-        return read_rows(source, features=self.model.features, date_order=self.options.dates)
+        # The target is no column too many, as in a batch of the app.
+        chunks = read_rows(source, features=self.model.features, date_order=self.options.dates)
+        for chunk in chunks:
+            for row in chunk.rows:
+                row.pop(self.model.target, None)
+            yield chunk
 
     def _line(self, cells: list[str]) -> list[str]:
         return [harmless(cell) for cell in cells] if self.options.for_spreadsheets else cells

@@ -143,10 +143,11 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     assert str(ROOT) not in path
 
     # As a command; the file has a column more.
-    (tmp_path / "rows.csv").write_bytes(as_csv([{"note": "-1", **row} for row in NASTY]))
+    (tmp_path / "rows.csv").write_bytes(as_csv([{"note": "-1", **row, "left": "goes"} for row in NASTY]))
     done = run(python, tmp_path, directory / "predict.py", "rows.csv", "--for-spreadsheets")
     assert done.returncode == 0, done.stderr.decode()
     assert 'does not use "note"' in done.stderr.decode()
+    assert '"left"' not in done.stderr.decode()
     lines = list(csv.DictReader(io.StringIO(done.stdout.decode())))
     assert [line["prediction"] for line in lines] == [a.prediction for a in expected]
     assert [float(line["probability_goes"]) for line in lines] == [a.probabilities["goes"] for a in expected]
