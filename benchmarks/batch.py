@@ -130,6 +130,7 @@ def batch(asked: dict[str, object]) -> tuple[float, float]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as child:
         assert child.stdin is not None
         child.stdin.write(json.dumps(asked).encode() + b"\n")

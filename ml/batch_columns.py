@@ -152,7 +152,11 @@ class Columns:
             for place, about in findings.items()
             if any(each.kind in ("missing", "wrong_type") for each in about)
         }
-        as_counted = [None if place in gaps else _for_tally(feature, value) for place, value in enumerate(values)]
+        as_counted = values
+        if gaps or feature.kind != "number":  # tens of thousands of different numbers need no second look
+            as_counted = [
+                None if place in gaps else _for_tally(feature, value) for place, value in enumerate(values)
+            ]
         self._tally.add(feature.name, as_counted, often)
 
 
