@@ -3,10 +3,11 @@
 import json
 import logging
 import os
-import queue
+import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60.0
 UNLOAD_SECONDS = 30.0
+_PIECE = 2**16
 
 
 class ChildEnded(Exception):
@@ -44,15 +46,8 @@ class Child:
             start_new_session=True,
         )
         self.pid = self._process.pid
-        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, daemon=True, name="predictor-answers")
-        self._reader.start()
-
-    def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._answers.put(line)
-        self._answers.put(b"")
+        self._answers = self._process.stdout.fileno()
 
     def ask(self, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
         """Send one request and wait for its answer.
@@ -63,21 +58,29 @@ class Child:
         try:
             self._process.stdin.write(json.dumps(request, allow_nan=False).encode() + b"\n")
             self._process.stdin.flush()
-            line = self._answers.get(timeout=seconds)
         except BrokenPipeError as error:
             raise ChildEnded from error
-        except queue.Empty as error:
-            raise TimeoutError from error
-        if not line:
-            raise ChildEnded
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = json.loads(self._read_line(time.monotonic() + seconds))
         return answer
+
+    def _read_line(self, give_up: float) -> bytes:
+        """Read by the thread that asks: to hand the answer over from another one takes a turn on a busy machine."""
+        readable = select.poll()
+        pieces: list[bytes] = []
+        readable.register(self._answers, select.POLLIN)
+        while not pieces or not pieces[-1].endswith(b"\n"):
+            if not readable.poll(max(0.0, 1000 * (give_up - time.monotonic()))):
+                raise TimeoutError
+            piece = os.read(self._answers, _PIECE)
+            if not piece:
+                raise ChildEnded
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def stop(self) -> None:
         """End the child, which holds nothing worth keeping, and remove its workspace."""
         self._process.kill()
         self._process.wait()
-        self._reader.join()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
