@@ -21,7 +21,7 @@ def test_the_files_name_nothing_that_is_not_there():
 def test_every_icon_that_a_template_uses_is_in_the_sprite():
     used = set()
     for template in (ROOT / "templates").rglob("*.html"):
-        used |= set(re.findall(r"""\{%\s*icon\s+["']([a-z0-9-]+)["']""", template.read_text()))
+        used |= set(re.findall(r"""(?:\{%\s*icon\s+|icon_name=)["']([a-z0-9-]+)["']""", template.read_text()))
     in_sprite = set(re.findall(r'<symbol id="([^"]+)"', vendor.sprite()))
     assert used - in_sprite == set()
     assert in_sprite == set(vendor.ICONS)
