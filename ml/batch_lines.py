@@ -103,6 +103,8 @@ def _sets(shares: NDArray[np.float64], classes: Sequence[str], reach: Reach) -> 
     ]
     if not ranks:
         return pa.array([""] * len(shares), pa.string())
+    # A row of nothing but nulls would not be in what is joined (pyarrow 24): the empty set is written as nothing.
+    ranks[0] = ranks[0].fill_null("")
     return pc.binary_join_element_wise(*ranks, SEPARATOR, null_handling="skip")
 
 

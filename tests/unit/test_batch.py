@@ -4,9 +4,13 @@ import csv
 import json
 from dataclasses import asdict
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from ml import batch, bundle
+from ml.batch_lines import SEPARATOR, Answers, lines
 from ml.conformal import Reach, interval_of, set_of
 from ml.drift import reference_of
 from ml.loading import load
@@ -87,7 +91,9 @@ def test_a_file_is_predicted_as_a_form_would(stored, tmp_path, monkeypatch):
         del row[target]
     checked = check_rows(loaded.features, rows)
     with quiet_autogluon():
-        answers = _predict(_Loaded(loaded.predictor, loaded.features, is_regression, 0), checked.rows)
+        answers = _predict(
+            _Loaded(loaded.predictor, loaded.features, is_regression, 0, ThreadpoolController()), checked.rows
+        )
     reach = Reach(level=0.9, reach=0.6)
     header = written[0]
     for row, answer, about in zip(written[1:], answers, checked.findings, strict=True):
@@ -128,3 +134,17 @@ def test_a_strict_file_is_refused_without_a_word_of_its_values(stored, tmp_path)
     summary, written, _ = predict(stored, [["other", *names[1:]], *cells[2:]], tmp_path, reference=None, reach=None)
     assert {each["column"] for each in summary["table_findings"]} == {"other", names[0]}
     assert (summary["drift"], summary["score"], len(written)) == (None, None, 2)
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.35, 0.6, 0.9, 1.0])
+def test_a_file_names_the_likely_classes_as_a_form_does_where_there_are_none_too(reach):
+    classes = ("benign", "malignant", "unclear")
+    shares = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], 200)
+    answers = Answers(labels=shares.argmax(axis=1), shares=shares)
+    texts = [pa.array([str(number) for number in range(len(shares))])]
+    limit = Reach(level=0.9, reach=reach)
+    written = bytes(lines(texts, answers, classes, limit, [None] * len(shares))).decode()
+    found = [row[-2] for row in csv.reader(written.splitlines())]
+    expected = [set_of(dict(zip(classes, row.tolist(), strict=True)), limit).classes for row in shares]
+    assert found == [SEPARATOR.join(names) for names in expected]
+    assert ("" in found) == (reach in (0.0, 0.35, 0.6))
