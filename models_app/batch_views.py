@@ -27,7 +27,7 @@ from models_app.batch_intake import BatchIntake
 from models_app.batch_presenter import drift_of, present
 from models_app.batch_records import Batch, BatchStatus
 from models_app.records import Model, ModelVersion
-from models_app.views import version_of
+from models_app.views import find_version, version_of
 from smartml.errors import InvalidInput, NotFound, TooLarge
 from smartml.htmx import UserRequest, goto, wants_fragment
 
@@ -41,16 +41,11 @@ _DATASETS_OFFERED = 100
 @vary_on_headers("HX-Request")
 def batches(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The files that this version has predicted; as a page also the ways to send another."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     if wants_fragment(request):
         context = _list_context(model, found) | {"is_page": "page" in request.GET}
         return render(request, "models_app/_batches.html", context)
     return _page(request, model, found)
-
-
-def _find(request: UserRequest, model_id: str, version: int) -> tuple[Model, ModelVersion]:
-    model = services.get_model(user_id=request.user.id, model_id=model_id)
-    return model, version_of(model, version)
 
 
 def _list_context(model: Model, version: ModelVersion) -> dict[str, object]:
@@ -96,7 +91,7 @@ def _upload_context(
 @require_POST
 def batch_upload(request: UserRequest, model_id: str, version: int, ticket: str) -> HttpResponseBase:
     """Receive a file and have it predicted. Whatever goes wrong, nothing of it is left."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     try:
         batch_id = tickets.redeem(ticket, user_id=request.user.id, purpose="batch")
         with suppress(NotFound):
@@ -146,7 +141,7 @@ def _page_of(batch: Batch) -> str:
 @require_POST
 def batch_dataset(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """Have a dataset predicted."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     form = BatchDatasetForm(request.POST, datasets=_datasets(request))
     if not form.is_valid():
         return _page(request, model, found, form=form, status=422)

@@ -168,7 +168,5 @@ def _section(request: UserRequest, left: Side, right: Side) -> HttpResponse:
     if state.pairing is not None and not state.pairing["why_not"]:
         context["lines"] = paired_lines(state.pairing)
         context["sentence"] = paired_sentence(state.pairing, left.version.metric_name, left, right)
-    elif state.activity is not None:
-        context["percent"] = round(100 * state.activity.progress)
     template = "models_app/_paired.html" if wants_fragment(request) else "models_app/paired.html"
     return render(request, template, context)

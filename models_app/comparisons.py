@@ -6,11 +6,11 @@ The result, ``compare-{right model}-{right version}-v{n}.json``, lies beside the
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from datasets.activities import Activity, ActivityKind, ActivityStatus
+from datasets.activities import Activity, ActivityKind
 from ml.pairing import FORMAT, Pairing
 from models_app import followups, repository
 from models_app.comparison_files import forget, stem_of
-from models_app.followups import Followup
+from models_app.followups import Followup, WorkState
 from models_app.likeness import Side, same_question
 from models_app.records import Model, ModelStatus, ModelVersion
 from smartml.errors import NotFound
@@ -20,24 +20,11 @@ _GONE: Final = "One of the two was deleted meanwhile."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairingState:
+class PairingState(WorkState):
     """The paired comparison of two versions, or the newest work on it, or why there can be none."""
 
     pairing: Pairing | None = None
-    activity: Activity | None = None
     why_not: str = ""
-
-    @property
-    def is_running(self) -> bool:
-        return self.activity is not None and not self.activity.status.is_over
-
-    @property
-    def is_stopped(self) -> bool:
-        """It ended without a result; nothing happens before somebody asks for it again."""
-        return self.activity is not None and self.activity.status in _STOPPED
-
-
-_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
 
 
 def register() -> None:

@@ -3,7 +3,6 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -13,11 +12,33 @@ from models_app import row_explanations, services
 from models_app.explanation_figures import view_of
 from models_app.figure_files import csv_of
 from models_app.figures import find
+from models_app.followup_views import Section, end, show_or_begin
 from models_app.prediction_form import PredictionForm
 from models_app.records import Model, ModelVersion
-from models_app.views import version_of
+from models_app.views import find_version
 from smartml.errors import InvalidInput, NotFound
-from smartml.htmx import UserRequest, goto, wants_fragment
+from smartml.htmx import UserRequest, wants_fragment
+
+
+def _begin(model: Model, version: ModelVersion) -> None:
+    if work.current(model=model, version=version.version) is None:
+        work.start(model=model, version=version.version)
+
+
+def _context(model: Model, version: ModelVersion) -> dict[str, object]:
+    state = work.state_of(model=model, version=version.version)
+    context: dict[str, object] = {"state": state}
+    if state.explanation is not None:
+        context["explanation"] = view_of(state.explanation, target=version.target)
+    return context
+
+
+_SECTION = Section(
+    name="explanations",
+    begin=_begin,
+    cancel=lambda model, version: work.cancel(model=model, version=version.version),
+    context=_context,
+)
 
 
 @login_required
@@ -26,24 +47,14 @@ from smartml.htmx import UserRequest, goto, wants_fragment
 @vary_on_headers("HX-Request")
 def explanations(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The explanation, or how far the work on it is; posting begins it again after it has stopped."""
-    model, found = _find(request, model_id, version)
-    if request.method == "POST":
-        if work.current(model=model, version=version) is None:
-            work.start(model=model, version=version)
-        if not wants_fragment(request):
-            return goto(request, reverse("models:explanations", args=[model.id, version]))
-    return _section(request, model, found)
+    return show_or_begin(request, _SECTION, model_id, version)
 
 
 @login_required
 @require_POST
 def explanations_cancel(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """End the work on it; the section offers to begin again."""
-    model, found = _find(request, model_id, version)
-    work.cancel(model=model, version=version)
-    if not wants_fragment(request):
-        return goto(request, reverse("models:explanations", args=[model.id, version]))
-    return _section(request, model, found)
+    return end(request, _SECTION, model_id, version)
 
 
 @login_required
@@ -51,7 +62,7 @@ def explanations_cancel(request: UserRequest, model_id: str, version: int) -> Ht
 @never_cache
 def explanation_data(request: UserRequest, model_id: str, version: int, key: str) -> HttpResponse:
     """The numbers of one figure as a CSV file."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     explanation = work.current(model=model, version=version)
     figures = () if explanation is None else view_of(explanation, target=found.target, whole=True).figures
     view = find(figures, key)
@@ -61,29 +72,13 @@ def explanation_data(request: UserRequest, model_id: str, version: int, key: str
     return response
 
 
-def _find(request: UserRequest, model_id: str, version: int) -> tuple[Model, ModelVersion]:
-    model = services.get_model(user_id=request.user.id, model_id=model_id)
-    return model, version_of(model, version)
-
-
-def _section(request: UserRequest, model: Model, version: ModelVersion) -> HttpResponse:
-    state = work.state_of(model=model, version=version.version)
-    context: dict[str, object] = {"model": model, "version": version, "state": state}
-    if state.explanation is not None:
-        context["explanation"] = view_of(state.explanation, target=version.target)
-    elif state.activity is not None:
-        context["percent"] = round(100 * state.activity.progress)
-    template = "models_app/_explanations.html" if wants_fragment(request) else "models_app/explanations.html"
-    return render(request, template, context)
-
-
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @vary_on_headers("HX-Request")
 def explain_row(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """What moves one prediction: posted, of the values in the prediction form; ``?row=``: of a row held out."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     context: dict[str, object] = {"model": model, "version": found}
     status = 200
     try:

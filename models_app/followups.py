@@ -168,6 +168,11 @@ class WorkState:
         return self.activity is not None and not self.activity.status.is_over
 
     @property
+    def percent(self) -> int:
+        """How much of the work is done."""
+        return 0 if self.activity is None else round(100 * self.activity.progress)
+
+    @property
     def is_stopped(self) -> bool:
         """It ended without a result; nothing happens before somebody asks for it again."""
         return self.activity is not None and self.activity.status in _STOPPED

@@ -15,7 +15,7 @@ from models_app import example_rows, opening, services
 from models_app.prediction_form import PredictionForm
 from models_app.prediction_presenter import present_prediction
 from models_app.records import Model, ModelVersion
-from models_app.views import version_of
+from models_app.views import find_version
 from models_app.what_if import FirstAnswer
 from smartml.errors import InvalidInput
 from smartml.htmx import UserRequest, wants_fragment, wants_json
@@ -29,7 +29,7 @@ Context = dict[str, object]
 @vary_on_headers("HX-Request")
 def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The form of one prediction; posting it answers. ``?example=1`` is as if a row held out had been posted."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     sent = request.POST if request.method == "POST" else request.GET
     whole = bool(sent.get("all"))
     features = services.model_features(model=model, version=version)
@@ -57,7 +57,7 @@ def model_predict(request: UserRequest, model_id: str, version: int) -> HttpResp
 @vary_on_headers("HX-Request")
 def what_if(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     """The answer to the form as it stands now, beside the first one; the form itself stays as it is."""
-    model, found = _find(request, model_id, version)
+    model, found = find_version(request, model_id, version)
     whole = bool(request.POST.get("all"))
     features = services.model_features(model=model, version=version)
     form = PredictionForm(request.POST, features=features, whole=whole)
@@ -71,11 +71,6 @@ def what_if(request: UserRequest, model_id: str, version: int) -> HttpResponse:
 
 def _truth(text: str, version: ModelVersion) -> str:
     return plain_number(float(text)) if text and version.problem_type is ProblemType.REGRESSION else text
-
-
-def _find(request: UserRequest, model_id: str, version: int) -> tuple[Model, ModelVersion]:
-    model = services.get_model(user_id=request.user.id, model_id=model_id)
-    return model, version_of(model, version)
 
 
 def _answered(

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from django.template.loader import render_to_string
 
-from datasets.activities import Activity, ActivityKind, ActivityStatus
+from datasets.activities import Activity, ActivityKind
 from ml.retracing import TableChanged
 from ml.twin import FORMAT
 from models_app import followups, retracing
-from models_app.followups import Followup
+from models_app.followups import Followup, WorkState
 from models_app.presenters import metric_label
 from models_app.records import Model, ModelVersion
 from smartml.errors import NotFound
@@ -25,7 +25,6 @@ MODULE: Final = "ml.twin_maker"
 STEM: Final = "twin"
 # A larger table has rows enough among those held out, and is long to read.
 _TABLE_BYTES: Final = 64 * 2**20
-_STOPPED: Final = frozenset({ActivityStatus.FAILED, ActivityStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +44,10 @@ class TwinView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwinState:
+class TwinState(WorkState):
     """The twin of a version, or the work on it that goes on or came to nothing; neither where nobody has asked."""
 
     view: TwinView | None = None
-    activity: Activity | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self.activity is not None and not self.activity.status.is_over
-
-    @property
-    def is_stopped(self) -> bool:
-        return self.activity is not None and self.activity.status in _STOPPED
 
 
 def register() -> None:
@@ -159,8 +149,8 @@ def state_of(*, model: Model, version: int) -> TwinState:
     twin = followups.read(model=model, version=version, stem=STEM)
     if twin is not None and twin["format"] == FORMAT:
         return TwinState(view=view_of(twin))
-    is_stopped = activity is not None and activity.status in _STOPPED
-    return TwinState(activity=activity if is_stopped else None)
+    state = TwinState(activity=activity)
+    return state if state.is_stopped else TwinState()
 
 
 def start(*, model: Model, version: int) -> Activity:

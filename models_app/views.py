@@ -59,6 +59,12 @@ def model_detail(request: UserRequest, model_id: str) -> HttpResponse:
     return render(request, "models_app/detail.html", context, status=status)
 
 
+def find_version(request: UserRequest, model_id: str, version: int) -> tuple[Model, ModelVersion]:
+    """This person's model and one version of it."""
+    model = services.get_model(user_id=request.user.id, model_id=model_id)
+    return model, version_of(model, version)
+
+
 def version_of(model: Model, number: int) -> ModelVersion:
     version = model.get_version(number)
     if version is None:
