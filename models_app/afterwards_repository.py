@@ -1,6 +1,6 @@
 """Which trainings have succeeded without what follows them having begun: a flag of the jobs themselves."""
 
-from models_app.jobs_repository import to_record
+from models_app.job_documents import to_record
 from models_app.records import Job
 from storage.mongo import get_collection, object_id, translated
 from storage.mongo_schema import Name

@@ -15,31 +15,13 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from ml.left_out import LeftOut
-from ml.problem import ProblemType
-from models_app import job_settings
-from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, LogLine, Plan, Readings, may_become
+from models_app.job_documents import leaderboard_rows, left_out_rows, log_rows, share, to_document, to_record
+from models_app.records import ACTIVE, FittedModel, Job, JobError, JobStatus, LogLine, Readings, may_become
 from smartml.errors import Conflict
 from storage import mongo_users
-from storage.mongo import (
-    Document,
-    checked_name,
-    clip,
-    get_collection,
-    known_fields,
-    object_id,
-    run_in_transaction,
-    translated,
-)
+from storage.mongo import Document, clip, get_collection, object_id, run_in_transaction, translated
 from storage.mongo_pages import find_page
-from storage.mongo_schema import (
-    MAX_LEADERBOARD,
-    MAX_LOG_LINE,
-    MAX_LOG_LINES,
-    MAX_NAME,
-    MAX_SENTENCE,
-    MAX_STAGE,
-    Name,
-)
+from storage.mongo_schema import MAX_SENTENCE, MAX_STAGE, Name
 from storage.paging import Page, clamp_limit
 
 _QUEUED = JobStatus.QUEUED.value
@@ -57,7 +39,7 @@ def insert(*, job: Job) -> None:
     :raises Conflict: its id is taken (the same form sent twice).
     :raises AccountClosing: its owner's account is being deleted.
     """
-    document = _to_document(job)
+    document = to_document(job)
 
     def commit(session: ClientSession) -> None:
         mongo_users.count_in(session, user_id=job.user_id)
@@ -136,7 +118,7 @@ def heartbeat(*, job_id: str, owner: str, lease_seconds: int, readings: Readings
     changes: Document = {"lease_until": datetime.now(UTC) + timedelta(seconds=lease_seconds)}
     if readings is not None:
         changes["readings"] = asdict(readings)
-    return _update(_held(job_id, owner), {"$set": changes})
+    return _update(held_while(job_id, owner), {"$set": changes})
 
 
 @translated()
@@ -148,8 +130,8 @@ def advance(*, job_id: str, owner: str, to: JobStatus, stage: str, progress: flo
     if not to.is_active:
         raise ValueError(f"{to} is not a state that a worker advances to")
     return _update(
-        _held(job_id, owner, becoming=to),
-        {"$set": {"status": to.value, "stage": clip(stage, MAX_STAGE), "progress": _share(progress)}},
+        held_while(job_id, owner, becoming=to),
+        {"$set": {"status": to.value, "stage": clip(stage, MAX_STAGE), "progress": share(progress)}},
     )
 
 
@@ -171,20 +153,20 @@ def report(
     if stage is not None:
         changes["stage"] = clip(stage, MAX_STAGE)
     if progress is not None:
-        changes["progress"] = _share(progress)
+        changes["progress"] = share(progress)
     if leaderboard is not None:
-        changes["leaderboard"] = _rows(leaderboard)
+        changes["leaderboard"] = leaderboard_rows(leaderboard)
     if left_out is not None:
-        changes["left_out"] = _left_out(left_out)
+        changes["left_out"] = left_out_rows(left_out)
     if log is not None:
-        changes["log"] = _log(log)
+        changes["log"] = log_rows(log)
     if metric is not None:
         changes["metric"] = clip(metric, 100)
     if fit_started_at is not None:
         changes["fit_started_at"] = fit_started_at
     if not changes:
-        return get_collection(Name.JOBS).find_one(_held(job_id, owner), {"_id": 1}) is not None
-    return get_collection(Name.JOBS).update_one(_held(job_id, owner), {"$set": changes}).matched_count == 1
+        return get_collection(Name.JOBS).find_one(held_while(job_id, owner), {"_id": 1}) is not None
+    return get_collection(Name.JOBS).update_one(held_while(job_id, owner), {"$set": changes}).matched_count == 1
 
 
 @translated()
@@ -195,7 +177,7 @@ def fail(*, job_id: str, owner: str | None, error: JobError, expired_before: dat
     ``expired_before``, so that a worker which renewed its lease meanwhile keeps its job.
     """
     where: Document = (
-        _held(job_id, owner, becoming=JobStatus.FAILED)
+        held_while(job_id, owner, becoming=JobStatus.FAILED)
         if owner is not None
         else {"_id": object_id(job_id), "status": {"$in": _before(JobStatus.FAILED)}}
     )
@@ -212,7 +194,7 @@ def fail(*, job_id: str, owner: str | None, error: JobError, expired_before: dat
 def cancel(*, job_id: str, owner: str) -> Job | None:
     """End a held job that its owner has cancelled; None when the lease is lost."""
     return _update(
-        _held(job_id, owner, becoming=JobStatus.CANCELLED), {"$set": _over(JobStatus.CANCELLED, "Cancelled")}
+        held_while(job_id, owner, becoming=JobStatus.CANCELLED), {"$set": _over(JobStatus.CANCELLED, "Cancelled")}
     )
 
 
@@ -267,7 +249,7 @@ def requeue(*, job_id: str, owner: str, expired_before: datetime | None = None, 
     to cancel becomes ``cancelled`` instead: look at the answer's status. None when ``owner`` does not hold it, or
     has renewed its lease after ``expired_before``.
     """
-    held = _held(job_id, owner, becoming=JobStatus.QUEUED) | _expired(expired_before)
+    held = held_while(job_id, owner, becoming=JobStatus.QUEUED) | _expired(expired_before)
     back: Document = {
         "status": _QUEUED,
         "queued_at": datetime.now(UTC),
@@ -365,17 +347,13 @@ def forget_user(*, user_id: str) -> None:
     get_collection(Name.JOBS).delete_many({"user_id": object_id(user_id)})
 
 
-def held_while(job_id: str, owner: str, *, becoming: JobStatus) -> Document:
-    """The filter of a worker's move, for the transaction that stores a model with it."""
-    return _held(job_id, owner, becoming=becoming)
-
-
 def ended(status: JobStatus, stage: str) -> Document:
     """The fields of a job that is over and whose blobs, if any, belong to a model now."""
     return _over(status, stage) | {"has_leftovers": False}
 
 
-def _held(job_id: str, owner: str, *, becoming: JobStatus | None = None) -> Document:
+def held_while(job_id: str, owner: str, *, becoming: JobStatus | None = None) -> Document:
+    """The filter for a job that this owner holds, in a state that may become another one."""
     states = _ACTIVE if becoming is None else [status for status in _before(becoming) if status in _ACTIVE]
     return {"_id": object_id(job_id), "lease_owner": owner, "status": {"$in": states}}
 
@@ -394,42 +372,6 @@ def _over(status: JobStatus, stage: str) -> Document:
     return over if status is JobStatus.CANCELLED else over | {"unseen": True, "mail_due": True}
 
 
-def _share(progress: float) -> float:
-    return min(1.0, max(0.0, float(progress)))
-
-
-def _rows(leaderboard: Sequence[FittedModel]) -> list[Document]:
-    """At most as many rows as a document may hold: the best, in the order given."""
-    if len(leaderboard) > MAX_LEADERBOARD:
-        ranked = sorted(leaderboard, key=lambda row: (row.val_score is None, -(row.val_score or 0.0)))
-        kept = {id(row) for row in ranked[:MAX_LEADERBOARD]}
-        leaderboard = [row for row in leaderboard if id(row) in kept]
-    return [
-        {
-            "name": clip(row.name, MAX_NAME),
-            "val_score": None if row.val_score is None else float(row.val_score),
-            "fit_seconds": float(row.fit_seconds),
-            "at_seconds": None if row.at_seconds is None else float(row.at_seconds),
-        }
-        for row in leaderboard
-    ]
-
-
-def _left_out(models: Sequence[LeftOut]) -> list[Document]:
-    return [
-        {"name": clip(each.name, MAX_NAME), "reason": clip(each.reason, MAX_SENTENCE)}
-        for each in models[:MAX_LEADERBOARD]
-    ]
-
-
-def _log(lines: Sequence[LogLine]) -> list[Document]:
-    """The last lines, in the order in which they were said."""
-    return [
-        {"at_seconds": float(line.at_seconds), "text": clip(line.text, MAX_LOG_LINE)}
-        for line in lines[-MAX_LOG_LINES:]
-    ]
-
-
 def _update(
     where: Document, update: Document | list[Document], *, session: ClientSession | None = None
 ) -> Job | None:
@@ -446,47 +388,3 @@ def _find(where: Document, *, sort: list[tuple[str, int]] | None = None, limit: 
 
 def _maybe(document: Document | None) -> Job | None:
     return None if document is None else to_record(document)
-
-
-def _to_document(job: Job) -> Document:
-    document = asdict(job)
-    document["_id"] = object_id(document.pop("id"))
-    for field in ("user_id", "dataset_id", "model_id"):
-        document[field] = object_id(document[field])
-    document["settings"] = job_settings.to_document(job.settings)
-    return document | {
-        "status": job.status.value,
-        "model_name": checked_name(job.model_name),
-        "problem_type": job.problem_type.value,
-        "problem_reason": clip(job.problem_reason, MAX_SENTENCE),
-        "stage": clip(job.stage, MAX_STAGE),
-        "progress": _share(job.progress),
-        "queued_at": job.queued_at or job.created_at,
-        "has_leftovers": False,
-        "leaderboard": _rows(job.leaderboard),
-        "left_out": _left_out(job.left_out),
-        "log": _log(job.log),
-    }
-
-
-def to_record(document: Document) -> Job:
-    """A document of the collection."""
-    error = document["error"]
-    return Job(
-        **known_fields(Job, document)
-        | {
-            "id": str(document["_id"]),
-            "user_id": str(document["user_id"]),
-            "dataset_id": str(document["dataset_id"]),
-            "model_id": str(document["model_id"]),
-            "status": JobStatus(document["status"]),
-            "problem_type": ProblemType(document["problem_type"]),
-            "settings": job_settings.from_document(document["settings"]),
-            "leaderboard": tuple(FittedModel(**row) for row in document["leaderboard"]),
-            "left_out": tuple(LeftOut(**each) for each in document.get("left_out", ())),
-            "log": tuple(LogLine(**each) for each in document.get("log", ())),
-            "readings": Readings(**document["readings"]) if document.get("readings") else None,
-            "plan": Plan(**document["plan"]) if document.get("plan") else None,
-            "error": None if error is None else JobError(**error),
-        }
-    )

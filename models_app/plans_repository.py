@@ -3,7 +3,7 @@
 import statistics
 
 from ml.problem import Preset
-from models_app import jobs_repository
+from models_app import job_documents
 from models_app.records import Job, JobStatus
 from storage.mongo import Document, get_collection, translated
 from storage.mongo_schema import Name
@@ -37,5 +37,5 @@ def _planned(where: Document, limit: int) -> tuple[Job, ...]:
     found = get_collection(Name.JOBS).find(
         {"status": JobStatus.SUCCEEDED.value} | where, sort=[("finished_at", -1)], limit=limit
     )
-    jobs = (jobs_repository.to_record(document) for document in found)
+    jobs = (job_documents.to_record(document) for document in found)
     return tuple(job for job in jobs if job.plan is not None)

@@ -34,7 +34,8 @@ from pymongo.errors import (
 
 from smartml.errors import InvalidInput, MetadataUnavailable, NotFound
 from storage.ids import is_id
-from storage.mongo_schema import INDEXES, MAX_NAME, VALIDATORS
+from storage.mongo_indexes import INDEXES
+from storage.mongo_schema import MAX_NAME, VALIDATORS
 
 T = TypeVar("T")
 Document = dict[str, Any]

@@ -22,7 +22,8 @@ from models_app.batch_records import BatchError
 from smartml.errors import InvalidInput, MetadataUnavailable, NotFound
 from storage import mongo, mongo_schema
 from storage.ids import new_id
-from storage.mongo_schema import INDEXES, VALIDATORS
+from storage.mongo_indexes import INDEXES
+from storage.mongo_schema import VALIDATORS
 from tests.records import (
     DIALECT,
     held_job,
