@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from ml.prediction import Feature, to_frame
+from ml.quick_row import QuickRow
 from ml.quiet import quiet_autogluon
 
 
@@ -23,17 +24,22 @@ def class_name(label: Any) -> str:
 
 
 def answer_rows(
-    predictor: Any, features: Sequence[Feature], rows: Sequence[Mapping[str, Any]], *, is_regression: bool
+    predictor: Any,
+    features: Sequence[Feature],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    is_regression: bool,
+    quick: QuickRow | None = None,
 ) -> list[Answer]:
-    """An answer for each row of ``ml.prediction.check_rows``."""
+    """An answer for each row of ``ml.prediction.check_rows``; the same with ``quick``, but sooner for one row."""
     if not rows:
         return []
     with quiet_autogluon():
-        frame = to_frame(features, rows)
+        frame, is_raw = _frame(predictor, features, rows, quick)
         if is_regression:
-            numbers = [float(value) for value in predictor.predict(frame)]
+            numbers = [float(value) for value in predictor.predict(frame, transform_features=is_raw)]
             return [{"prediction": n if math.isfinite(n) else None, "probabilities": None} for n in numbers]
-        shares = predictor.predict_proba(frame, as_pandas=True)
+        shares = predictor.predict_proba(frame, as_pandas=True, transform_features=is_raw)
         labels = predictor.predict_from_proba(shares)
         names = [class_name(label) for label in shares.columns]
         return [
@@ -43,3 +49,16 @@ def answer_rows(
             }
             for label, row in zip(labels, shares.to_numpy(), strict=True)
         ]
+
+
+def _frame(
+    predictor: Any, features: Sequence[Feature], rows: Sequence[Mapping[str, Any]], quick: QuickRow | None
+) -> tuple[Any, bool]:
+    """The rows as a frame, and whether AutoGluon has to transform it yet."""
+    if quick is None or len(rows) > 1:
+        return to_frame(features, rows), True
+    made = quick.made(rows[0])
+    if made is None:
+        made = predictor.transform_features(to_frame(features, rows))
+        quick.remember(rows, made)
+    return made, False
