@@ -195,6 +195,20 @@ class TestRandom:
         assert parts.structure == {}
         assert parts.report.share == pytest.approx(0.2, abs=0.02)
 
+    @pytest.mark.parametrize("problem_type", [BINARY, REGRESSION])
+    def test_a_column_less_holds_the_same_rows_out(self, problem_type):
+        """Two versions with the same seed are judged by the same rows, but for those that became equal."""
+        rng = np.random.default_rng(1)
+        frame = pd.DataFrame({"noise": rng.normal(size=900), "x": rng.normal(size=900).round(2)})
+        frame["y"] = rng.choice(["p", "q"], 900) if problem_type is BINARY else frame["x"].round(1)
+        whole, part = (
+            set(cut(frame, RANDOM, problem_type=problem_type, leave_out=names).places) for names in ([], ["noise"])
+        )
+        equal = frame[frame.duplicated(["x", "y"], keep=False)].index
+        unique = set(frame.drop(index=equal).index)
+        assert len(equal) > 200
+        assert len(whole & part & unique) > 0.8 * len(whole & unique)
+
 
 def test_a_column_that_is_not_there_or_is_the_target_is_said():
     for column in ("absent", "y", None):
