@@ -147,7 +147,9 @@ def request_training(
         created_at=timezone.now(),
         problem_type=decision.problem_type,
         problem_reason=decision.plain_reason,
-        plan=planning.plan_to_keep(dataset=dataset, settings=settings, user_id=user_id),
+        plan=planning.plan_to_keep(
+            dataset=dataset, settings=settings, problem_type=decision.problem_type, user_id=user_id
+        ),
     )
     # Before the job: a dataset that has just been deleted is said here and nothing is queued.
     datasets.set_target(user_id=user_id, dataset_id=dataset.id, target_column=settings.target)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings as django_settings
@@ -41,6 +41,8 @@ class _Column:
     unique: int
     # Rows of the rarest value, where that is known.
     fewest: int | None = None
+    # Of so many rows, where the others have not been looked through.
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +100,14 @@ def outlook(*, dataset: Dataset, settings: JobSettings, user_id: str) -> Outlook
     )
 
 
-def plan_to_keep(*, dataset: Dataset, settings: JobSettings, user_id: str) -> Plan | None:
-    """What is kept with a job, to be held against what it comes to. A plan is no reason to refuse a training."""
+def plan_to_keep(
+    *, dataset: Dataset, settings: JobSettings, problem_type: ProblemType, user_id: str
+) -> Plan | None:
+    """What is kept with a job, to be held against what it comes to. A plan is no reason to refuse a training.
+    ``problem_type`` is that of the whole table."""
     try:
-        found = outlook(dataset=dataset, settings=settings, user_id=user_id)
+        known = replace(settings, problem_type=problem_type)
+        found = outlook(dataset=dataset, settings=known, user_id=user_id)
     except Exception:
         logger.exception("No plan could be made for a training on dataset %s.", dataset.id)
         return None
@@ -121,7 +127,7 @@ def _columns(dataset: Dataset) -> tuple[tuple[_Column, ...], bool]:
     head = datasets.first_rows(dataset=dataset)
     values = zip(*head.rows, strict=True) if head.rows else ((),) * len(head.columns)
     return tuple(
-        _Column(name=name, type=ColumnType(kind), unique=len(set(some)))
+        _Column(name=name, type=ColumnType(kind), unique=len(set(some)), seen=len(some))
         for name, kind, some in zip(head.columns, head.types, values, strict=True)
     ), True
 
@@ -169,7 +175,9 @@ def _problem_type(target: _Column) -> ProblemType:
     if target.unique <= 2:
         return ProblemType.BINARY
     is_number = target.type in (ColumnType.INTEGER, ColumnType.NUMERIC)
-    return ProblemType.REGRESSION if is_number and target.unique > _CLASSES else ProblemType.MULTICLASS
+    # Of numbers that hardly repeat among a few rows there are many more in all.
+    most = _CLASSES if target.seen is None else min(_CLASSES, target.seen // 2)
+    return ProblemType.REGRESSION if is_number and target.unique > most else ProblemType.MULTICLASS
 
 
 def _usable() -> frozenset[str]:

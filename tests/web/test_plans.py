@@ -4,7 +4,7 @@ import pytest
 from bson import ObjectId
 from django.urls import reverse
 
-from ml.problem import Preset
+from ml.problem import Preset, ProblemType
 from models_app import jobs_repository, planning, plans_repository
 from models_app.records import JobSettings, Plan
 from storage.ids import new_id
@@ -94,11 +94,23 @@ def test_the_wait_for_other_people_is_part_of_it(owner, user, dataset, other_use
 
 
 def test_a_job_keeps_what_was_expected_of_it(user, dataset):
-    kept = planning.plan_to_keep(dataset=dataset, settings=JobSettings(target="species"), user_id=user.id)
+    kept = planning.plan_to_keep(
+        dataset=dataset,
+        settings=JobSettings(target="species"),
+        problem_type=ProblemType.MULTICLASS,
+        user_id=user.id,
+    )
     job = queued_job(user.id, dataset, plan=kept)
     assert jobs_repository.get(job_id=job.id).plan == kept
     assert kept.seconds > 5
     assert kept.models >= 3
+
+
+def test_numbers_of_a_table_that_nobody_has_looked_through_are_not_taken_for_classes(user, stack):
+    rows = "".join(f"{row % 3},{row * 1.37:.2f}\n" for row in range(3000))
+    large = stored_dataset(user.id, content="kind,price\n" + rows)
+    found = planning.outlook(dataset=large, settings=JobSettings(target="price"), user_id=user.id)
+    assert (found.is_rough, found.problem_type) == (True, ProblemType.REGRESSION)
 
 
 def test_estimates_are_corrected_by_enough_trainings_of_the_same_kind(user, dataset, owner):
