@@ -1,11 +1,12 @@
 """The JSON API: its routers, and every failure in the one shape that pages have too."""
 
-import json
 import logging
-from typing import Any, NoReturn
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
@@ -14,8 +15,9 @@ from accounts.api_access import TokenRequired, UnsupportedMediaType
 from datasets.api import router as datasets_router
 from models_app import api as models_api
 from models_app import batch_api
-from smartml.errorpages import BadRequest, render_error
-from smartml.errors import InvalidInput, NotFound, SmartMLError, TooLarge
+from smartml.api_faults import field_name, read_json, sentence
+from smartml.errorpages import BadRequest, no_such_address, render_error
+from smartml.errors import InvalidInput, SmartMLError, TooLarge
 from smartml.middleware import as_smartml_error
 
 logger = logging.getLogger(__name__)
@@ -35,12 +37,8 @@ class JsonParser(Parser):
             raise UnsupportedMediaType(
                 "The body must be JSON.", hint="Send it with the header `Content-Type: application/json`."
             )
-        body: dict[str, Any] = json.loads(request.body, parse_constant=_refuse_constant)
+        body: dict[str, Any] = read_json(request.body)
         return body
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(word)
 
 
 api = NinjaAPI(
@@ -77,11 +75,11 @@ def _error_of(failure: Exception) -> SmartMLError | None:
     if isinstance(failure, ValidationError):
         return _invalid(failure)
     if isinstance(failure, RequestDataTooBig):
-        return TooLarge("That is more JSON than one request may hold.", hint="Send it in several requests.")
+        return _too_much_json()
     if isinstance(failure, HttpError):
         return _of_library(failure)
     if isinstance(failure, Http404):
-        return NotFound("There is no such address.", hint="The addresses of the API are listed at /api/docs.")
+        return no_such_address()
     return as_smartml_error(failure)
 
 
@@ -90,28 +88,25 @@ def _of_library(failure: HttpError) -> SmartMLError:
     if isinstance(failure.__cause__, SmartMLError):
         return failure.__cause__
     if isinstance(failure.__cause__, RequestDataTooBig):
-        return TooLarge("That is more JSON than one request may hold.", hint="Send it in several requests.")
+        return _too_much_json()
     if failure.status_code == TokenRequired.status:
         return TokenRequired("This address needs a token.")
-    return BadRequest(
-        "The body is not JSON.", hint="Check it with a JSON validator; NaN and Infinity are not JSON."
-    )
+    return BadRequest("The request could not be read.", hint="/api/docs describes every address.")
+
+
+def _too_much_json() -> TooLarge:
+    most = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    return TooLarge(f"One request holds at most {most} of JSON.", hint="Send it in several requests.")
 
 
 def _invalid(failure: ValidationError) -> InvalidInput:
     """The faults by the name of their field; of the values that were sent nothing is repeated."""
     fields: dict[str, str] = {}
     for fault in failure.errors:
-        fields.setdefault(_field_name(fault["loc"]), f"{fault['msg'].removeprefix('Value error, ')}.")
+        fields.setdefault(field_name(fault["loc"]), sentence(fault))
     named = ", ".join(name for name in fields if name)[:200]
     return InvalidInput(
         f"The request is not as this address needs it: {named}." if named else "The request has no body.",
         hint="Correct what `fields` says; /api/docs describes every address.",
         fields=fields,
     )
-
-
-def _field_name(place: tuple[str | int, ...]) -> str:
-    """``("body", "payload", "rows", 3, "age", "int")`` is ``rows.3.age``: without where it was sent and how."""
-    source, *path = map(str, place)
-    return ".".join(path[1:] if source in ("body", "query") and len(path) > 1 else path)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
-from smartml.errors import SmartMLError, StorageNotConfigured, TooManyRequests
+from smartml.errors import NotFound, SmartMLError, StorageNotConfigured, TooManyRequests
 from smartml.htmx import as_alert, is_api, wants_fragment, wants_json
 from smartml.requestid import current_request_id
 
@@ -50,6 +50,14 @@ class MethodNotAllowed(SmartMLError):
     status = 405
     code = "method_not_allowed"
     default_hint = "Use the buttons and links of the page."
+
+
+def no_such_address() -> NotFound:
+    """What a program is told at an address that the API has not: one with a slash too many, or a malformed id."""
+    return NotFound(
+        "There is no such address.",
+        hint="Addresses end without a slash and ids have 24 characters; /api/docs lists every address.",
+    )
 
 
 def render_error(request: HttpRequest, error: SmartMLError) -> HttpResponse:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
@@ -51,6 +52,23 @@ class PrivateAnswersMiddleware:
         personal = settings.SESSION_COOKIE_NAME in request.COOKIES or is_api(request)
         if personal and not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_store=True)
+        return response
+
+
+class ApiHeadMiddleware:
+    """HEAD at an address of the API is GET without the body, which the library does not know by itself."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "HEAD" or not is_api(request):
+            return self.get_response(request)
+        request.method = "GET"
+        response = self.get_response(request)
+        request.method = "HEAD"  # the server leaves the body out
+        if response.streaming:
+            cast(StreamingHttpResponse, response).streaming_content = ()  # nothing of a file is fetched
         return response
 
 

@@ -26,9 +26,9 @@ from datasets import repository as datasets_repository
 from models_app import jobs_repository
 from models_app import repository as models_repository
 from smartml import health
-from smartml.errorpages import BadRequest, render_error
+from smartml.errorpages import BadRequest, no_such_address, render_error
 from smartml.errors import Forbidden, NotFound, SmartMLError, TooLarge, TooManyRequests
-from smartml.htmx import UserRequest
+from smartml.htmx import UserRequest, is_api
 from smartml.middleware import as_smartml_error
 
 RECENT = 5
@@ -153,6 +153,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        return render_error(request, no_such_address())
     return render_error(request, NotFound("There is no such page, or it belongs to somebody else."))
 
 

@@ -93,6 +93,22 @@ def test_what_is_not_there_and_what_is_not_allowed_are_said_as_everything_else(s
     assert {word.strip() for word in answer["Allow"].split(",")} == {"GET", "POST"}
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/datasets/", "/models/xyz", f"/models/{'A' * 24}"])
+def test_an_address_that_is_none_is_said_for_programs(db, client, path):
+    error = error_of(client.get(f"{BASE}{path}"), 404)
+    assert error["message"] == "There is no such address."
+    assert "/api/docs" in error["hint"]
+
+
+def test_head_is_get_without_the_body(stack, user):
+    program = Program(user)
+    whole, head = program.get("/datasets"), program.send("HEAD", "/datasets")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head["Content-Length"] == str(len(whole.content))
+    assert program.send("HEAD", f"/datasets/{'0' * 24}").status_code == 404
+    assert program.send("HEAD", "/trainings", headers={"Authorization": "Bearer no"}).status_code == 401
+
+
 def test_what_nobody_foresaw_is_said_without_its_details(stack, user, monkeypatch):
     def fail(**values):
         raise ZeroDivisionError("secret detail")

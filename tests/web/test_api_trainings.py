@@ -91,21 +91,27 @@ def test_a_further_version_is_of_ones_own_model(program, user, other_user, datas
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "status"),
+    ("body", "kind", "status", "said"),
     [
-        (b"{", "application/json", 400),
-        (b'{"target": NaN}', "application/json", 400),
-        (b"", "application/json", 422),
-        (b"[]", "application/json", 422),
-        (b"{}", "text/plain", 415),
-        (b"a=b", "application/x-www-form-urlencoded", 415),
-        (b'{"dataset_id": "\\ud800"}', "application/json", 422),
-        (b"[" * 100_000, "application/json", 400),
+        (b"{\n x", "application/json", 400, "see line 2, character 2"),
+        (b'{"target": NaN}', "application/json", 400, "NaN"),
+        (b'{"seed": 1' + b"0" * 5000 + b"}", "application/json", 400, "too many digits"),
+        (b'{"target": "\xff"}', "application/json", 400, "UTF-8"),
+        (b"[" * 100_000, "application/json", 400, "deeper"),
+        (b"", "application/json", 422, "This is missing."),
+        (b"[]", "application/json", 422, "An object is needed here"),
+        (b'{"dataset_id": "\\ud800"}', "application/json", 422, "half of a character"),
+        (b'{"dataset_id": "x", "target": "t"}', "application/json", 422, "An id has 24 characters"),
+        (b'{"dataset": 1}', "application/json", 422, "There is no such field."),
+        (b"{}", "text/plain", 415, "JSON"),
+        (b"a=b", "application/x-www-form-urlencoded", 415, "JSON"),
     ],
-    ids=["cut", "nan", "empty", "list", "text", "form", "surrogate", "deep"],
+    ids=["cut", "nan", "digits", "encoding", "deep", "empty", "list", "surrogate", "id", "field", "text", "form"],
 )
-def test_a_body_that_is_no_json_object_is_refused(program, dataset, body, kind, status):
-    error_of(program.post(PATH, body, kind=kind), status)
+def test_a_body_that_is_no_such_object_is_refused_in_plain_words(program, dataset, body, kind, status, said):
+    error = error_of(program.post(PATH, body, kind=kind), status)
+    assert said in " ".join([error["message"], *error["fields"].values()])
+    assert error["hint"]
 
 
 def test_more_json_than_may_be_is_refused(program, dataset, settings):
