@@ -41,6 +41,7 @@ CURVES: Final = 30
 GRID: Final = 20
 CATEGORIES: Final = 12
 CLASSES: Final = 6
+_ROUNDING: Final = 1e-12
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -193,10 +194,11 @@ def _importances(
     made = []
     for column, answers in found.items():
         after = float(np.mean([a.resampled(model.metric, once)[0] for a in answers]))
-        worse = sign * (after - score) + 0.0  # 0.0 and not -0.0
+        worse = float(_without_rounding(sign * (after - score), score)) + 0.0  # 0.0 and not -0.0
         if not np.isfinite(worse):
             continue
         drawn = np.stack([sign * (a.resampled(model.metric, counts) - before) for a in answers])
+        drawn = _without_rounding(drawn, score)
         chosen = rng.integers(0, len(answers), size=(len(answers), RESAMPLES))
         bounds = interval(np.take_along_axis(drawn, chosen, axis=0).mean(axis=0)) or (worse, worse)
         made.append(Importance(column=column, worse=worse, low=bounds[0], high=bounds[1]))
@@ -204,6 +206,11 @@ def _importances(
     left_out = [column for column in model.columns if column not in measured]
     shuffles = min((len(answers) for answers in found.values()), default=0)
     return made, left_out, finite(score), base.rows, shuffles
+
+
+def _without_rounding(differences: Any, score: float) -> Floats:
+    """Differences of scores, where next to nothing is nothing."""
+    return np.where(np.abs(differences) <= _ROUNDING * max(abs(score), 1e-300), 0.0, differences)
 
 
 def _with(frame: DataFrame, column: str, values: Any) -> DataFrame:

@@ -11,6 +11,8 @@ from ml.metrics import Answers, Counts, Floats, lower_is_better
 
 RESAMPLES = 1000
 LEVEL = 0.95
+# What differs by less is equal but for rounding.
+_SAME = 1e-12
 # Counts held at a time; 32 MB.
 _BLOCK_CELLS = 4_000_000
 
@@ -49,11 +51,13 @@ def resampled_metrics(
 
 
 def interval(values: Floats) -> Interval | None:
-    """The middle 95 %; None where too many resamples are undefined, or all say the same: then they tell nothing."""
+    """The middle 95 %; None where too many resamples are undefined, or nearly all say the same and tell nothing."""
     known = values[np.isfinite(values)]
     if len(known) < 0.9 * len(values) or np.ptp(known) == 0:
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if high - low <= _SAME * max(abs(low), abs(high)):
+        return None
     return float(low), float(high)
 
 

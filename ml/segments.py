@@ -20,7 +20,8 @@ _LABEL_LENGTH = 60
 
 
 class Segment(TypedDict):
-    """``error`` is the mean over ``rows``; ``low`` and ``high`` are 1.96 standard errors away from it."""
+    """``error`` is the mean over ``rows``. ``low`` and ``high``: its 95 % interval, that of Wilson (JASA 22, 1927)
+    where it is a share of wrong answers, else 1.96 standard errors away from it, but never below zero."""
 
     name: str
     rows: int
@@ -41,21 +42,31 @@ def segments_of(frame: DataFrame, errors: NDArray[np.float64]) -> list[ColumnSeg
     Parts of fewer than 20 rows are left out.
     """
     found: list[tuple[float, ColumnSegments]] = []
+    is_share = bool(np.isin(errors, (0.0, 1.0)).all())
     for column in frame.columns:
         part, names = _parts(frame[column])
         segments: list[Segment] = []
         for place, name in enumerate(names):
             chosen = errors[part == place]
             if len(chosen) >= _FEWEST_ROWS:
+                low, high = _interval(chosen, is_share=is_share)
                 mean = float(chosen.mean())
-                margin = 1.96 * float(chosen.std(ddof=1)) / len(chosen) ** 0.5
-                segments.append(
-                    {"name": name, "rows": len(chosen), "error": mean, "low": mean - margin, "high": mean + margin}
-                )
+                segments.append({"name": name, "rows": len(chosen), "error": mean, "low": low, "high": high})
         if len(segments) > 1 and (spread := _spread(segments)) > 0:
             found.append((spread, {"column": str(column), "segments": segments}))
     found.sort(key=lambda each: -each[0])
     return [segments for _, segments in found[:MOST_COLUMNS]]
+
+
+def _interval(errors: NDArray[np.float64], *, is_share: bool) -> tuple[float, float]:
+    if is_share:
+        from scipy.stats import binomtest
+
+        found = binomtest(int(errors.sum()), len(errors)).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
+    mean = float(errors.mean())
+    margin = 1.96 * float(errors.std(ddof=1)) / len(errors) ** 0.5
+    return max(mean - margin, 0.0), mean + margin
 
 
 def _spread(segments: list[Segment]) -> float:

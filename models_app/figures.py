@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ml.diagnosis import Coverage, Curve, Diagnosis, Outcome, Threshold
 from ml.segments import ColumnSegments
+from models_app.templatetags.scores import score
 
 Figure = dict[str, Any]
 Row = tuple[object, ...]
@@ -17,6 +18,9 @@ _LABEL_LENGTH: Final = 24
 # More classes than these make a heat map of specks; the table has them all.
 _MOST_CLASSES: Final = 30
 _SHOWN_SEGMENT_COLUMNS: Final = 4
+_BROKEN: Final = (
+    " That is far less than promised: the rows held out are unlike those it learned from. Count on larger errors."
+)
 _LINE: Final = {"color": "#4c8df6"}
 _CHANCE: Final = {"color": "#8a97a6", "dash": "dot"}
 _FIXED: Final = {"fixedrange": True}
@@ -57,19 +61,21 @@ def figures_of(found: Diagnosis, *, error_name: str) -> tuple[FigureView, ...]:
 
 def coverage_sentence(coverage: Coverage, rows: int, *, is_number: bool) -> str:
     """What the promise of an interval or a set came to on the rows held out."""
-    from ml.readable import plain_number
-
     promised = (
-        f"The prediction ± {plain_number(coverage['reach'])}"
-        if is_number
-        else "The set of classes that are likely enough"
+        f"The prediction ± {score(coverage['reach'])}" if is_number else "The set of classes that are likely enough"
     )
     size = "" if is_number else f" It holds {coverage['size']:.2f} classes on average."
     return (
         f"{promised} was to hold the truth in {coverage['level']:.0%} of all rows, judged by "
         f"{coverage['calibration_rows']:,} rows set aside inside the training. Of the {rows:,} rows held out it "
-        f"does in {coverage['covered']:.1%}.{size}"
+        f"does in {coverage['covered']:.1%}.{size}{_BROKEN if _is_broken(coverage, rows) else ''}"
     )
+
+
+def _is_broken(coverage: Coverage, rows: int) -> bool:
+    """Whether it held clearly less often than luck explains: three standard errors."""
+    level = coverage["level"]
+    return bool(coverage["covered"] < level - 3 * (level * (1 - level) / max(rows, 1)) ** 0.5)
 
 
 def _layout(x: str, y: str, *, height: int = 320, **more: Any) -> Figure:

@@ -148,6 +148,18 @@ def test_the_columns_where_the_error_differs_come_first():
     assert len(when["segments"]) == 5
 
 
+def test_the_interval_of_a_share_is_one_of_shares():
+    """Errors of 0 and 1 are wrong answers; no share is below none of them, and none in few rows is no certainty."""
+    frame = pd.DataFrame({"side": ["left"] * 40 + ["right"] * 40})
+    wrong = np.array([1.0] + [0.0] * 39 + [0.0] * 40)
+    left, right = segments_of(frame, wrong)[0]["segments"]
+    assert 0 < left["low"] < 1 / 40 < left["high"] < 0.15
+    assert (right["error"], right["low"]) == (0, 0)
+    assert 0.05 < right["high"] < 0.1
+    far = np.where(np.arange(80) == 0, 900.0, np.where(frame["side"] == "left", 0.5, 0.0))
+    assert min(part["low"] for part in segments_of(frame, far)[0]["segments"]) == 0
+
+
 def test_columns_that_tell_nothing_are_left_out():
     frame = pd.DataFrame({"constant": [1] * 100, "half": ["a"] * 50 + ["b"] * 50, "rare": list(range(100))})
     assert segments_of(frame, np.ones(100)) == []

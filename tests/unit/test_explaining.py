@@ -57,6 +57,13 @@ def test_the_column_that_decides_matters_and_noise_does_not(numbers):
     assert (found["rows"], found["shuffles"], found["left_out"]) == (100, explaining.SHUFFLES, [])
 
 
+def test_a_column_that_changes_no_answer_makes_no_difference_by_rounding():
+    """The mean of five equal scores may differ from them in the last digit: that is not importance."""
+    score = 0.1 + 0.2
+    drawn = explaining._without_rounding(np.array([0.0, 5.6e-17, -5.6e-17, 0.001]), score)
+    assert drawn.tolist() == [0.0, 0.0, 0.0, 0.001]
+
+
 def test_a_linear_effect_rises_and_a_category_has_its_values(numbers):
     effects = {each["column"]: each for each in told(*numbers)["effects"]}
     [mean] = effects["a"]["mean"]

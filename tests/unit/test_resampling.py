@@ -70,6 +70,8 @@ def test_models_that_differ_by_luck_are_a_tie_and_others_are_not():
 
 def test_resamples_that_tell_nothing_make_no_interval():
     assert interval(np.ones(100)) is None
+    assert interval(np.where(np.arange(100) < 99, 0.1 + 0.2, 0.3)) is None
+    assert interval(np.where(np.arange(1000) < 990, 0.5, 0.0)) is None
     mostly_undefined = np.where(np.arange(100) < 20, np.nan, np.arange(100.0))
     assert interval(mostly_undefined) is None
     assert not is_tie(mostly_undefined, np.zeros(100))

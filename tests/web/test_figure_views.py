@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from models_app import services
+from models_app.figures import coverage_sentence
 from storage.blobs import get_blobs
 from tests.factories import stored_dataset, stored_model
 
@@ -123,3 +124,12 @@ def test_nobody_else_sees_them(client, client_for, other_user, staff, model):
         assert anonymous.status_code == 302
         assert anonymous["Location"].startswith(reverse("accounts:sign_in"))
     assert client_for(other_user).get(reverse("models:figures", args=[model.id, 2])).status_code == 404
+
+
+def test_a_promise_that_the_rows_held_out_did_not_keep_is_said():
+    kept = {"level": 0.9, "reach": 1234.5678, "calibration_rows": 90, "covered": 0.86, "size": 1.0}
+    assert "± 1235 was to hold" in coverage_sentence(kept, 120, is_number=True)
+    assert "Count on larger errors" not in coverage_sentence(kept, 120, is_number=True)
+    assert "Count on larger errors" in coverage_sentence(kept | {"covered": 0.4}, 120, is_number=True)
+    # Of three rows one may well be elsewhere.
+    assert "Count on larger errors" not in coverage_sentence(kept | {"covered": 0.667}, 3, is_number=True)
