@@ -24,6 +24,7 @@ from ml.value_checks import (
     nearest,
     quick_number,
     short,
+    usual_number,
 )
 from smartml.errors import InvalidInput
 
@@ -149,11 +150,14 @@ def _refuse_what_is_no_row(rows: Sequence[Any]) -> None:
 def _judge_column(feature: Feature, rows: Sequence[Mapping[str, Any]], judged: _Judged) -> None:
     name = feature.name
     known: dict[str, tuple[Any, tuple[Oddity, ...]]] = {}
-    quick = quick_number(feature)
+    quick, is_usual = quick_number(feature), usual_number(feature)
     for row, made, oddities in zip(rows, judged.rows, judged.oddities, strict=True):
         if name not in row:
             verdict = left_empty(feature, f'There is no value for "{short(name)}".')
         elif type(value := row[name]) is not str:  # 1, 1.0 and True would be one key
+            if is_usual is not None and is_usual(value):
+                made[name] = value
+                continue
             verdict = check_value(feature, value)
         elif quick is not None and (number := quick(value)) is not None:
             made[name] = number

@@ -71,9 +71,10 @@ def check_value(feature: Feature, value: Any) -> tuple[Any, tuple[Oddity, ...]]:
 def quick_number(feature: Feature) -> Callable[[str], float | int | None] | None:
     """What ``check_value`` gives for a plain number that is as in training, several times quicker; None for any
     other text. There is no such short cut for a feature without bounds."""
-    low, high = feature.minimum, feature.maximum
-    if feature.kind != "number" or not isinstance(low, int | float) or not isinstance(high, int | float):
+    bounds = _bounds(feature)
+    if bounds is None:
         return None
+    low, high = bounds
     pattern, read = (_PLAIN_WHOLE, int) if feature.is_whole else (_PLAIN_NUMBER, float)
     matches = pattern.fullmatch
 
@@ -84,6 +85,28 @@ def quick_number(feature: Feature) -> Callable[[str], float | int | None] | None
         return number if low <= number <= high else None
 
     return quick
+
+
+def usual_number(feature: Feature) -> Callable[[Any], bool] | None:
+    """Whether a value is a number that ``check_value`` gives back as it is, with nothing to say about it. There is
+    no such short cut for a feature without bounds."""
+    bounds = _bounds(feature)
+    if bounds is None:
+        return None
+    low, high = bounds
+    types = (int,) if feature.is_whole else (int, float)
+
+    def is_usual(value: Any) -> bool:
+        return type(value) in types and low <= value <= high
+
+    return is_usual
+
+
+def _bounds(feature: Feature) -> tuple[float | int, float | int] | None:
+    low, high = feature.minimum, feature.maximum
+    if feature.kind == "number" and isinstance(low, int | float) and isinstance(high, int | float):
+        return low, high
+    return None
 
 
 def left_empty(

@@ -39,7 +39,8 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ml.serving"],
             cwd=settings.BASE_DIR,
-            env=environment | {"HOME": str(scratch), "TMPDIR": str(scratch)},
+            # Threads that wait for the next rows sleep; by themselves they would keep a core busy for a while.
+            env=environment | {"HOME": str(scratch), "TMPDIR": str(scratch), "OMP_WAIT_POLICY": "passive"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in the terminal is for the web server; the child ends when its stdin does.

@@ -374,6 +374,15 @@ class TestCheckRows:
             assert [row[feature.name] for row in checked.rows[1:]] == [value, value]
             assert [each.field for each in checked.findings[2]] == [each.field for each in oddities]
 
+    @given(st.one_of(st.floats(), st.floats(5, 90), st.integers(), st.integers(5, 90), st.booleans()))
+    @settings(max_examples=200, deadline=None)
+    def test_numbers_of_json_are_read_as_check_value_has_them(self, number):
+        for feature in (AGE, FARE):
+            checked = check_rows((feature,), [{feature.name: number}])
+            value, oddities = check_value(feature, number)
+            assert repr(checked.rows[0][feature.name]) == repr(value)
+            assert [each.field for each in checked.findings[0]] == [each.field for each in oddities]
+
     @given(st.data())
     @settings(max_examples=150, deadline=None)
     def test_whatever_is_sent_is_answered_or_refused_with_a_reason(self, data):
