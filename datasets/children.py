@@ -100,7 +100,7 @@ def _started(module: str, scratch: Path) -> Iterator["subprocess.Popen[bytes]"]:
         child = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=settings.BASE_DIR,
-            env=environment | _THREADS | {MARK: mark, "HOME": str(scratch), "TMPDIR": str(scratch)},
+            env=_THREADS | environment | {MARK: mark, "HOME": str(scratch), "TMPDIR": str(scratch)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

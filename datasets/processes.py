@@ -19,7 +19,10 @@ MARK = "AUTOML_JOB"
 # that goes with the workspace and is never copied.
 TRACE = "trace.txt"
 # What a child that opens other people's files, or pickles, needs of the environment: no secret is among it.
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+PASSED_ON = (
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+    *("OMP_NUM_THREADS", "AG_CPU_COUNT"),
+)
 # What a child says by its exit code alone, because it cannot write any more (ENOSPC).
 DISK_FULL_EXIT = 28
 _PR_SET_PDEATHSIG = 1

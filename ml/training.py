@@ -241,7 +241,10 @@ def _cut_validation(
 
 
 def _cpus() -> int:
-    """The cores this process may use, which in a container are fewer than the machine's."""
+    """The cores this process may use, which in a container are fewer than the machine's, unless AutoGluon's own
+    ``AG_CPU_COUNT`` names a number."""
+    if (chosen := os.environ.get("AG_CPU_COUNT", "")).isdecimal() and int(chosen):
+        return int(chosen)
     return max(len(os.sched_getaffinity(0)), 1) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -19,6 +19,7 @@ from smartml import health
 from smartml.local.stack import DataServices
 from storage import blobs, mongo
 from storage.ids import new_id
+from tests import databases
 from tests.leftovers import all_temporary_files
 from tests.services import RUN, SERVICES, WORKER, blob_service
 
@@ -114,6 +115,12 @@ def predictor_stopped_at_the_end() -> Iterator[None]:
     predictor.stop()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def databases_dropped_at_the_end() -> Iterator[None]:
+    yield
+    databases.drop_all()
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip of a real model (``tests.opening``)."""
@@ -131,22 +138,22 @@ def django_db_modify_db_settings() -> None:
 # --- One test ------------------------------------------------------------------------------------------------
 @pytest.fixture
 def stack(settings: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Real MongoDB and Azurite, prepared and empty; the database and the containers are dropped after the test."""
+    """Real MongoDB and Azurite, prepared and empty; what the test leaves in them no other test sees."""
+    # Long enough for a server that the rest of the suite keeps busy; who tests the time-out sets it.
+    settings.MONGODB_TIMEOUT_SECONDS = 20.0
     unique = new_id()
     made = Stack(
         services=SERVICES,
-        database=f"test_{unique}",
+        database=databases.take(settings),
         datasets_container=f"datasets-{unique}",
         models_container=f"models-{unique}",
         found=all_temporary_files(),
     )
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
-    settings.MONGODB_DATABASE = made.database
     settings.AZURE_DATASETS_CONTAINER = made.datasets_container
     settings.AZURE_MODELS_CONTAINER = made.models_container
     blobs.reset_blobs()
-    mongo.prepare_database()
     blobs.get_blobs().ensure_containers()
     try:
         yield made
@@ -161,10 +168,7 @@ def _drop(stack: Stack) -> None:
     blobs.reset_blobs()
     mongo.reset_client()
     os.environ |= stack.services.environment
-    from pymongo import MongoClient
-
-    with MongoClient(stack.environment["MONGODB_URI"], serverSelectionTimeoutMS=5000) as client:
-        client.drop_database(stack.database)
+    databases.give_back(stack.database)
     with blob_service() as service:
         for container in (stack.datasets_container, stack.models_container):
             service.delete_container(container)

@@ -29,6 +29,8 @@ RUN_MARK = "SMARTML_TEST_RUN"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 # Azurite's published key.
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+# Nothing listens there, and no server of another test can come to, as it might on a port that is free just now.
+CLOSED_PORT = 1
 WORKSPACES = ("kaggle_", "dataset_", "model_")
 
 
@@ -51,6 +53,9 @@ def prepare_environment() -> Path:
         "SMARTML_LOCAL_DIR": str(own),
         "DATABASE_URL": f"sqlite:///{own / 'app.sqlite3'}",
         "STATIC_ROOT": str(own / "static"),
+        # Tests run beside each other: threads that wait for each other while they spin would take the others' time.
+        "OMP_NUM_THREADS": "1",
+        "AG_CPU_COUNT": "1",
         "CACHE_URL": "locmemcache://smartml",
         "EMAIL_URL": "consolemail://",
         "SECRET_KEY": "a-key-that-only-the-tests-use-0123456789-abcdefghij",
@@ -103,6 +108,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         )
     except LocalStackError as error:
         raise pytest.UsageError(str(error)) from None
+    # A transaction whose client is gone keeps its database from being dropped; a minute would be waited for it.
+    with MongoClient(parts.mongodb_uri(SERVICES.mongodb_port)) as client:
+        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=15)
 
 
 @pytest.hookimpl(trylast=True)

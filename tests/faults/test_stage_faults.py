@@ -244,6 +244,8 @@ def own_services(stack, settings, monkeypatch, tmp_path):
         ):
             monkeypatch.setenv(name, value)
             setattr(settings, name, value)
+        # Away is noticed as soon as in the application.
+        settings.MONGODB_TIMEOUT_SECONDS = 2.5
         mongo.reset_client()
         blobs.reset_blobs()
         mongo.prepare_database()

@@ -17,7 +17,7 @@ from smartml.errors import Conflict, InvalidInput, InvalidTable, MetadataUnavail
 from storage import blobs, mongo
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, derived_blobs, temporary_files
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 
 TABLE = b"city,price\nBerlin,10\nParis,20\nRome,30\n"
 OTHER_TABLE = b"x;y\n1;2\n3\n4;5\n6;7\n"
@@ -297,7 +297,7 @@ def age(dataset_id):
 def test_storage_that_goes_away_leaves_the_packed_file(stack, settings):
     dataset = staged(archive(one=TABLE, two=OTHER_TABLE), "t.zip")
     address = settings.AZURE_ACCOUNT_URL
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
     with pytest.raises(StorageUnavailable):
         packed.unpack(dataset=dataset, member="one.csv")

@@ -18,7 +18,7 @@ from smartml.errors import BlobMissing, Conflict, InvalidTable, MetadataUnavaila
 from storage import blobs, mongo, mongo_users
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, derived_blobs, temporary_files
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 
 TABLE = b"city;price\nBerlin;10\nParis;20\nRome;30\n"
 RAGGED = b"a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n11,12\n"
@@ -371,7 +371,7 @@ def test_another_import_meanwhile_wins_and_keeps_its_receipt(stack, monkeypatch)
 def test_storage_that_is_away_leaves_the_file_waiting(stack, settings):
     dataset = staged(RAGGED)
     address = settings.AZURE_ACCOUNT_URL
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
     for dialect in (dialect_of(dataset), dialect_of(dataset, has_header=False)):
         with pytest.raises(StorageUnavailable):

@@ -3,11 +3,13 @@
 import os
 import socket
 import tempfile
+from collections import deque
 from pathlib import Path
 
 import pytest
 
 from storage import blobs, mongo
+from tests import databases
 from tests.services import RUN, WORKER
 
 
@@ -20,6 +22,21 @@ def test_data_is_prepared_and_empty(stack, user, client_for):
     assert list(storage.list_prefix(stack.datasets_container, "")) == []
     assert os.environ["MONGODB_DATABASE"] == stack.database
     assert client_for(user).session["_auth_user_id"] == user.id
+
+
+def test_a_database_is_used_again_empty_and_with_the_rules_it_was_made_with(settings, monkeypatch):
+    monkeypatch.setattr(databases, "_resting", deque())
+    monkeypatch.setattr(databases, "_ROUND", 1)
+    name = databases.take(settings)
+    counts = ("datasets_count", "models_count", "datasets_bytes", "models_bytes", "revision")
+    mongo.get_database()["users"].insert_one(dict.fromkeys(counts, 1))
+    databases.give_back(name)
+    assert databases.take(settings) == name
+    assert mongo.get_database()["users"].count_documents({}) == 0
+    mongo.get_database().command("collMod", "users", validationLevel="off")
+    databases.give_back(name)
+    assert databases.take(settings) != name
+    assert name not in mongo.get_client().list_database_names()
 
 
 def test_everything_is_written_below_the_directory_of_the_run():

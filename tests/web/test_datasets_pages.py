@@ -14,7 +14,7 @@ from ml.records import MAX_RECORD_BYTES
 from storage import blobs
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows, temporary_files
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 from tests.web.dataset_pages import HX, TABLE
 
 VIEWS = ["detail", "rename", "target", "download", "delete"]
@@ -146,7 +146,7 @@ def test_a_lost_blob_leaves_the_facts_and_the_way_to_delete(client, dataset):
 
 
 def test_storage_that_is_away_leaves_the_facts(client, dataset, settings):
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
     started = time.monotonic()
     response = client.get(url("detail", dataset))
@@ -258,7 +258,7 @@ def test_deleting_asks_and_then_shows_a_receipt(client, dataset, stack, headers)
 
 def test_a_deletion_that_broke_off_is_finished_from_the_page(client, dataset, settings, stack):
     address = settings.AZURE_ACCOUNT_URL
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
     assert client.post(url("delete", dataset)).status_code == 503
     assert [row["status"] for row in dataset_rows()] == ["deleting"]

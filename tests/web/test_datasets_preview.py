@@ -16,7 +16,7 @@ from datasets.records import DatasetStatus
 from storage import blobs
 from storage.ids import new_id
 from tests.leftovers import assert_no_dataset_left, dataset_blobs, dataset_rows
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 from tests.web.dataset_pages import HX, upload
 
 TABLE = b"city;price\nBerlin;10\nParis;20\nRome;30\n"
@@ -229,7 +229,7 @@ def test_cells_and_names_are_text_not_markup(client, user):
 
 def test_storage_that_is_away_is_a_503(client, user, settings):
     dataset = staged(user)
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
 
     assert client.get(url("preview", dataset)).status_code == 503

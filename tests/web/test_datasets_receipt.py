@@ -12,7 +12,7 @@ from django.urls import reverse
 from datasets import services
 from storage import blobs
 from storage.ids import new_id
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 from tests.web.dataset_pages import HX
 
 RAGGED = b'a,b\n1,2\n3\n4,5\n"=1+1 ""x""",7,8\n9,10\n'
@@ -101,7 +101,7 @@ def test_a_dataset_from_before_there_were_receipts_has_its_facts(client, user):
 
 def test_storage_that_is_away_is_a_503(client, user, settings):
     dataset = store(user)
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     blobs.reset_blobs()
 
     assert client.get(url("receipt", dataset)).status_code == 503

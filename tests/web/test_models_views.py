@@ -19,7 +19,7 @@ from models_app.services import Prediction
 from storage.blobs import get_blobs, reset_blobs
 from storage.ids import new_id
 from tests.factories import EVALUATION, LEGS, running_job, stored_dataset, stored_model
-from tests.services import free_port
+from tests.services import CLOSED_PORT
 
 HX = {"HX-Request": "true"}
 pytestmark = pytest.mark.django_db
@@ -141,7 +141,7 @@ def test_deleting_shows_a_receipt_and_leaves_nothing(owner, model, user):
 
 
 def without_storage(settings) -> None:
-    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    settings.AZURE_ACCOUNT_URL = f"http://127.0.0.1:{CLOSED_PORT}/devstoreaccount1"
     reset_blobs()
     cache.clear()
 
