@@ -214,8 +214,15 @@ class _CategoryField(forms.TypedChoiceField):
             empty_value="",
             initial=usual,
             error_messages={"invalid_choice": "Choose one of the values in the list."},
-            widget=forms.Select(attrs=attributes),
+            widget=_choice_widget(feature, attributes),
         )
+
+
+def _choice_widget(feature: Feature, attributes: dict[str, str]) -> forms.Widget:
+    """Yes and no stand side by side; other choices unfold."""
+    if feature.type == "boolean":
+        return forms.RadioSelect(attrs=attributes | {"class": "form-selectgroup-input"})
+    return forms.Select(attrs=attributes)
 
 
 def _bound(value: float) -> str:

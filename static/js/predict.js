@@ -69,8 +69,8 @@
   const valueOf = (field) => {
     if (field.value === "") return null;
     const kind = field.dataset.kind;
-    if (field.tagName === "SELECT") {
-      const text = field.selectedOptions[0].textContent;
+    if (field.tagName === "SELECT" || field.type === "radio") {
+      const text = (field.selectedOptions?.[0] || field.labels[0]).textContent.trim();
       if (kind === "boolean" && ["yes", "true"].includes(text.toLowerCase())) return true;
       if (kind === "boolean" && ["no", "false"].includes(text.toLowerCase())) return false;
       return text;
@@ -82,7 +82,7 @@
 
   const row = () => {
     const found = {};
-    for (const field of form().querySelectorAll("[data-column]")) found[field.dataset.column] = valueOf(field);
+    for (const field of form().querySelectorAll("[data-column]:not([type=radio]), [data-column]:checked")) found[field.dataset.column] = valueOf(field);
     const folded = JSON.parse(document.getElementById("predict-folded")?.textContent || "{}");
     for (const [name, value] of Object.entries(folded)) found[name] = value === "" ? null : value;
     return found;

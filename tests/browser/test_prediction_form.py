@@ -87,7 +87,7 @@ def test_a_prediction_is_tried_changed_and_copied(page: Page, houses: Path):
 
     # The row as it stands now, for a program.
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_label("garden").select_option(label="no")
+    page.get_by_role("radiogroup", name="garden").get_by_text("no", exact=True).click()
     page.get_by_label("area").fill("")
     page.locator("[data-row-copy] summary").click()
     page.get_by_role("button", name="Copy as JSON").click()

@@ -52,6 +52,15 @@ def test_the_page_shows_the_holdout_score_beside_its_baseline(owner, model):
     assert "LightGBM" in page
 
 
+def test_the_parts_of_a_long_page_are_a_click_away(owner, model):
+    page = owner.get(_urls(model)["detail"]).content.decode()
+    jumps = re.findall(
+        r'href="#([a-z-]+)"', page.partition('aria-label="Parts of this page"')[2].partition("</nav>")[0]
+    )
+    assert jumps[0] == "predict"
+    assert all(f'id="{jump}"' in page for jump in jumps)
+
+
 def test_a_score_no_better_than_the_baseline_is_said_plainly(stack, owner, user):
     dataset = stored_dataset(user.id)
     model = stored_model(user.id, dataset, evaluation=replace(EVALUATION, score=0.5, metrics={"accuracy": 0.5}))
