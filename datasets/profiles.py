@@ -118,9 +118,12 @@ def current(*, dataset: Dataset) -> TableProfile | None:
     return state_of(dataset=dataset, begin=False).profile
 
 
-def relation_state(*, dataset: Dataset, types: Types | None = None, begin: bool = True) -> RelationState | None:
-    """Each column against the dataset's target; None when none is chosen. ``types``: the chosen ones, if known."""
-    target = dataset.target_column
+def relation_state(
+    *, dataset: Dataset, types: Types | None = None, begin: bool = True, target: str | None = None
+) -> RelationState | None:
+    """Each column against ``target``, the dataset's own unless it is said; None when none is chosen. ``types``: the
+    chosen ones, if known."""
+    target = target or dataset.target_column
     if target is None:
         return None
     stored = _read(dataset, relation_name(target))

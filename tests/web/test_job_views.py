@@ -318,7 +318,8 @@ def test_nobody_else_finds_the_job_or_the_dataset(dataset, user, form, other_use
     assert client.post(reverse("models:job_cancel", args=[job.id])).status_code == 404
     assert client.get(reverse("models:train", args=[dataset.id])).status_code == 404
     assert client.post(reverse("models:train", args=[dataset.id]), form()).status_code == 404
-    assert client.get(reverse("models:train_target", args=[dataset.id]), {"target": "legs"}).status_code == 404
+    for name in ("train_target", "train_evidence"):
+        assert client.get(reverse(f"models:{name}", args=[dataset.id]), {"target": "legs"}).status_code == 404
     unchanged = jobs_repository.get(job_id=job.id)
     assert unchanged is not None
     assert not unchanged.cancel_requested
