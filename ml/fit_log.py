@@ -112,7 +112,7 @@ _KINDS: Final[tuple[tuple[re.Pattern[str], _Say], ...]] = tuple(
         (r"Refitting models via", lambda found: "Refitting the models on all rows of the training"),
         (
             rf"AutoGluon training complete, total runtime = (?P<n>{_NUMBER})s \.\.\. Best model: {_MODEL}",
-            lambda found: f"The fit is complete after {_seconds(found['n'])}; best: {found['model']}",
+            lambda found: f"The fit is complete after {_seconds(found['n'])}",
         ),
     )
 )

@@ -108,15 +108,15 @@ class _Kind:
 # In AutoGluon's order.
 _KINDS: Final = (
     _Kind("KNeighbors", "neighbours", "KNN", 0.05, 0.05),
-    _Kind("LightGBMXT", "lightgbm", "GBM", 0.5, 0.5, by_class=2.0),
-    _Kind("LightGBM", "lightgbm", "GBM", 0.5, 0.5, by_class=2.0),
+    _Kind("LightGBMXT", "lightgbm", "GBM", 0.5, 0.5, by_class=1.0),
+    _Kind("LightGBM", "lightgbm", "GBM", 0.5, 0.5, by_class=1.0),
     _Kind("RandomForest", "forests", "RF", 0.9, 7.0),
-    _Kind("CatBoost", "catboost", "CAT", 1.2, 6.0, by_class=0.9),
+    _Kind("CatBoost", "catboost", "CAT", 1.2, 4.0, by_class=0.8),
     _Kind("ExtraTrees", "forests", "XT", 0.6, 2.2),
     _Kind("XGBoost", "xgboost", "XGB", 0.6, 0.5, by_class=1.0),
     _Kind("LinearModel", "linear", "LR", 0.1, 0.05),
-    _Kind("NeuralNetTorch", "neural_nets", "NN_TORCH", 2.0, 0.0, by_class=0.35),
-    _Kind("LightGBMLarge", "lightgbm", "GBM", 1.1, 1.8, by_class=5.0),
+    _Kind("NeuralNetTorch", "neural_nets", "NN_TORCH", 2.0, 0.0, by_class=0.1),
+    _Kind("LightGBMLarge", "lightgbm", "GBM", 1.1, 1.8, by_class=2.0),
 )
 # A neural net grows with the rows; its width matters little.
 _NET_SECONDS_PER_ROW: Final = 0.0015
