@@ -24,7 +24,7 @@ from datasets import activities_repository as repository
 from datasets import stopping
 from datasets.activity_records import Activity, ActivityError, ActivityKind, ActivityStatus
 from datasets.queue import Work
-from smartml.errors import JobCancelled, NotFound, ServiceUnavailable, SmartMLError
+from smartml.errors import DiskFull, JobCancelled, NotFound, ServiceUnavailable, SmartMLError, means_disk_full
 from storage import patience, sweeping
 from storage.ids import new_id
 
@@ -324,11 +324,8 @@ def _attempt(activity: Activity, owner: str) -> ActivityStatus | None:
     except _LeaseLost:
         logger.warning("Activity %s is not this worker's any more.", activity.id)
         return None
-    except SmartMLError as failure:
-        error = ActivityError(code=failure.code, message=failure.message, hint=failure.hint)
-    except Exception:
-        logger.exception("Activity %s failed.", activity.id)
-        error = CRASHED
+    except Exception as failure:  # noqa: BLE001 -- logged, and told to the person
+        error = _reason(activity, failure)
     clean = status is ActivityStatus.SUCCEEDED or _undo(activity)
     ended = _insist(
         lambda: repository.finish(
@@ -336,6 +333,19 @@ def _attempt(activity: Activity, owner: str) -> ActivityStatus | None:
         )
     )
     return None if ended is None else ended.status
+
+
+def _reason(activity: Activity, failure: Exception) -> ActivityError:
+    """For people; what nobody foresaw is logged."""
+    if isinstance(failure, SmartMLError):
+        known = failure
+    elif means_disk_full(failure):
+        logger.warning("Activity %s: the disk is full.", activity.id)
+        known = DiskFull()
+    else:
+        logger.error("Activity %s failed.", activity.id, exc_info=failure)
+        return CRASHED
+    return ActivityError(code=known.code, message=known.message, hint=known.hint)
 
 
 def _insist(call: Callable[[], Activity | None]) -> Activity | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml.child import be_first_to_go, follow, keep_stdout
-from smartml.errors import SmartMLError, trace_without_values
+from smartml.errors import DiskFull, SmartMLError, means_disk_full, trace_without_values
 
 OUT_OF_MEMORY: Final = {
     "code": "out_of_memory",
@@ -37,6 +37,18 @@ CarryOut = Callable[[Mapping[str, Any], Say], dict[str, Any]]
 
 def run(request: Mapping[str, Any], say: Say, carry_out: CarryOut) -> int:
     """Carry out the request and say how it ended; the exit code of the process."""
+    try:
+        return _run(request, say, carry_out)
+    except Exception as error:
+        if not means_disk_full(error):
+            raise
+    # Nothing is written down, not even where it was.
+    full = DiskFull()
+    say({"error": {"code": full.code, "message": full.message, "hint": full.hint}})
+    return 1
+
+
+def _run(request: Mapping[str, Any], say: Say, carry_out: CarryOut) -> int:
     with Path(request["trace"]).open("w", encoding="utf-8") as trace:
         # A fault in native code leaves Python's frames there, without values.
         faulthandler.enable(trace)
@@ -44,14 +56,17 @@ def run(request: Mapping[str, Any], say: Say, carry_out: CarryOut) -> int:
             result = {**request.get("header", {}), **carry_out(request, say)}
             text = json.dumps(result, ensure_ascii=False, allow_nan=False)
             Path(request["output"]).write_text(text, encoding="utf-8")
-        except SmartMLError as error:
-            told = {"code": error.code, "message": error.message, "hint": error.hint}
         except MemoryError as error:
             trace.write(trace_without_values(error))
             told = OUT_OF_MEMORY
-        except Exception as error:  # noqa: BLE001 -- told to the parent, which logs where it was
-            trace.write(trace_without_values(error))
-            told = CRASHED
+        except Exception as error:
+            if means_disk_full(error):
+                raise
+            if isinstance(error, SmartMLError):
+                told = {"code": error.code, "message": error.message, "hint": error.hint}
+            else:  # told to the parent, which logs where it was
+                trace.write(trace_without_values(error))
+                told = CRASHED
         else:
             say({"done": True})
             return 0

@@ -35,7 +35,7 @@ from models_app.jobs_services import deadline_seconds
 from models_app.records import Job, JobError, JobStatus, Readings
 from models_app.signing import Signer, without_keys
 from models_app.training_limits import DISK_FULL
-from smartml.errors import ServiceUnavailable, SmartMLError
+from smartml.errors import ServiceUnavailable, SmartMLError, means_disk_full
 from storage import patience
 from storage.blobs import get_blobs
 from storage.workspace import workspace
@@ -147,13 +147,16 @@ class _Attempt:
 
     def run(self) -> JobStatus | None:
         # TMPDIR of the whole tree is inside: whatever a killed child leaves goes with it.
-        with workspace("model") as scratch:
-            try:
+        try:
+            with workspace("model") as scratch:
                 self._remove_leftovers()
                 ended = self._supervise(scratch)
-            except SmartMLError as error:
-                ended = _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
-            except Exception:
+        except SmartMLError as error:
+            ended = _Ended(JobError(code=error.code, message=error.message, hint=error.hint))
+        except Exception as error:
+            if means_disk_full(error):
+                ended = _Ended(DISK_FULL)
+            else:
                 logger.exception("Job %s: the worker failed.", self.job.id)
                 ended = _Ended(CRASHED)
         return self._conclude(ended)

@@ -4,10 +4,12 @@ Every layer raises these; ``smartml.middleware`` renders them as a page, a fragm
 it imports nothing of the project, so anybody may import it.
 """
 
+import errno
 import traceback
 from collections.abc import Mapping
 
 _LOGGED_FRAMES = 8
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SmartMLError(Exception):
@@ -136,6 +138,16 @@ class StorageNotConfigured(ServiceUnavailable):
     default_hint = "Set AZURE_STORAGE_ENABLED and AZURE_ACCOUNT_URL (see .env.example) and restart."
 
 
+class DiskFull(ServiceUnavailable):
+    """The server's own disk, or its share of it, has no room left."""
+
+    code = "disk_full"
+    default_hint = "Tell the operator; nothing of it is left, so try again when there is room."
+
+    def __init__(self, message: str = "This stopped because the server's disk is full.") -> None:
+        super().__init__(message)
+
+
 class BlobMissing(SmartMLError):
     """Metadata names a blob that is not there."""
 
@@ -185,3 +197,19 @@ def trace_without_values(error: BaseException) -> str:
         lines.append(f"{type(seen).__module__}.{type(seen).__qualname__} at {places or 'no place'}")
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return "\n  caused by ".join(lines)
+
+
+def means_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what it came from, says that the disk or somebody's share of it is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and _says_full(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _says_full(error: OSError) -> bool:
+    if error.errno is None:  # of copying many files: the texts of all that went wrong
+        return any(f"[Errno {number}]" in str(error) for number in _FULL)
+    return error.errno in _FULL

@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from smartml import requestid
 from smartml.errorpages import MethodNotAllowed, SignInRequired, render_error
-from smartml.errors import ServiceUnavailable, SmartMLError
+from smartml.errors import DiskFull, ServiceUnavailable, SmartMLError, means_disk_full
 from smartml.htmx import is_api, page_url, wants_fragment, wants_json
 
 logger = logging.getLogger(__name__)
@@ -125,4 +125,6 @@ def as_smartml_error(exception: BaseException | None) -> SmartMLError | None:
         return exception
     if isinstance(exception, OperationalError | InterfaceError):
         return ServiceUnavailable("The accounts database does not answer.")
+    if exception is not None and means_disk_full(exception):
+        return DiskFull()
     return None

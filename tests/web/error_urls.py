@@ -19,6 +19,7 @@ FAILURES: dict[str, Exception] = {
     "markup": errors.InvalidInput("<script>alert(1)</script>"),
     "unforeseen": ZeroDivisionError("secret detail"),
     "sql": OperationalError("could not connect to server: secret host"),
+    "disk": OSError(28, "No space left on device"),
     "http404": Http404("secret detail"),
     "denied": PermissionDenied("secret detail"),
     "toobig": RequestDataTooBig("secret detail"),

@@ -20,6 +20,7 @@ STATUSES = [
     ("storage", 503),
     ("unforeseen", 500),
     ("sql", 503),
+    ("disk", 503),
     ("http404", 404),
     ("denied", 403),
     ("toobig", 413),

@@ -1,6 +1,5 @@
 """The child process of one training. Started by ``models_app.worker``, not by people."""
 
-import errno
 import faulthandler
 import json
 import logging
@@ -15,7 +14,7 @@ from django.core.management.base import BaseCommand
 
 from datasets.processes import DISK_FULL_EXIT, TRACE
 from ml.child import be_first_to_go, follow
-from smartml.errors import SmartMLError, trace_without_values
+from smartml.errors import SmartMLError, means_disk_full, trace_without_values
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +68,8 @@ class Command(BaseCommand):
 
 def _leave_a_full_disk(error: BaseException) -> None:
     """Exit at once when the disk was full: neither the trace nor the outcome could be written."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno == errno.ENOSPC:
-            os._exit(DISK_FULL_EXIT)
-        seen = seen.__cause__ or seen.__context__
+    if means_disk_full(error):
+        os._exit(DISK_FULL_EXIT)
 
 
 def _tell(trace: TextIO, error: BaseException) -> None:
