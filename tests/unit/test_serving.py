@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info
 
-from ml import bundle, serving
+from ml import bundle, quick_row, serving
 from ml.evaluation import evaluate
 from ml.prediction import check_row, feature_schema, used_features
 from ml.problem import Preset, ProblemType
@@ -165,6 +165,8 @@ def test_typed_rows_are_predicted_as_the_file_is(child, customers):
     names = [str(name) for name in shares.columns]
     found = [[answer["probabilities"][name] for name in names] for answer in answers]
     np.testing.assert_allclose(found, shares.to_numpy(), rtol=1e-5)
+    # One row goes a shorter way (``ml.quick_row``), and must come to the same in every digit.
+    assert quick_row.learn(predictor, features) is not None
     assert one_by_one == answers
 
 
