@@ -167,7 +167,8 @@ def predict(request: ApiRequest, model_id: ModelId, payload: PredictionRequest) 
     most: int = settings.API_ROWS_PER_PREDICTION
     if len(payload.rows) > most:
         message = f"One request holds at most {most:,} rows."
-        raise TooLarge(message, hint="Send them in several requests.", fields={"rows": message})
+        hint = "Send them in several requests, or as a file to `/batches` of this model."
+        raise TooLarge(message, hint=hint, fields={"rows": message})
     version = payload.version or model.version
     made = services.predict_rows(model=model, version=version, rows=payload.rows, mode=payload.mode)
     return JsonResponse(predictions_of(model, version, made))

@@ -11,6 +11,7 @@ from ml.column_types import ColumnType
 from ml.options import METRICS, ClassWeights, Family, HoldoutKind, model_keys, offered_families
 from ml.problem import ProblemDecision, ProblemType
 from ml.splits import MIN_GROUPS
+from ml.value_checks import nearest
 from models_app.job_settings import (
     MAX_ANSWER_MS,
     MAX_HOLDOUT,
@@ -57,7 +58,8 @@ def check_bounds(settings: JobSettings) -> None:
     if settings.answer_ms is not None and not MIN_ANSWER_MS <= settings.answer_ms <= MAX_ANSWER_MS:
         _refuse("answer_ms", f"Answers can be asked for within {MIN_ANSWER_MS:g} to {MAX_ANSWER_MS:,.0f} ms.")
     if unknown := set(settings.families) - {family.name for family in families_offered()}:
-        _refuse("families", f"{_listed(unknown)} cannot be fitted here.")
+        offered = ", ".join(family.name for family in families_offered())
+        _refuse("families", f"{_listed(unknown)} cannot be fitted here.", hint=f"Choose of {offered}.")
 
 
 def check_against_table(*, dataset: Dataset, settings: JobSettings, decision: ProblemDecision) -> None:
@@ -85,14 +87,16 @@ def _check_metric(settings: JobSettings, problem_type: ProblemType) -> None:
         question = "a number" if problem_type is ProblemType.REGRESSION else "classes"
         if problem_type is ProblemType.MULTICLASS and settings.metric in METRICS[ProblemType.BINARY]:
             question = "more than two classes"
-        _refuse("metric", f"This metric does not fit: `{settings.target}` is predicted as {question}.")
+        message = f"This metric does not fit: `{settings.target}` is predicted as {question}."
+        _refuse("metric", message, hint=f"Choose one of {', '.join(known)}.")
 
 
 def _check_left_out(settings: JobSettings, columns: tuple[str, ...]) -> None:
     if settings.target in settings.leave_out:
-        _refuse("leave_out", f"`{_readable(settings.target)}` is the target: it cannot be left out.")
+        message = f"`{_readable(settings.target)}` is the target: it cannot be left out."
+        _refuse("leave_out", message, hint="Take it out of the columns to leave out.")
     if absent := set(settings.leave_out) - set(columns):
-        _refuse("leave_out", f"There is no column {_listed(absent)} in this table.")
+        _refuse("leave_out", f"There is no column {_listed(absent)} in this table.{_meant(absent, columns)}")
     if len(settings.leave_out) > MAX_LEFT_OUT or sum(map(len, settings.leave_out)) > MAX_LEFT_OUT_CHARACTERS:
         _refuse(
             "leave_out",
@@ -109,7 +113,8 @@ def _check_holdout_column(dataset: Dataset, settings: JobSettings, columns: tupl
         what = "time" if settings.holdout_kind is HoldoutKind.TIME else "group"
         _refuse("holdout_column", f"Choose the column that holds the {what}.")
     elif name not in columns:
-        _refuse("holdout_column", f"There is no column `{_readable(name)}` in this table.")
+        meant = _meant({name}, columns)
+        _refuse("holdout_column", f"There is no column `{_readable(name)}` in this table.{meant}")
     elif name == settings.target:
         _refuse("holdout_column", f"`{_readable(name)}` is the target; rows are held out by another column.")
     else:
@@ -124,7 +129,8 @@ def _check_holdout_column(dataset: Dataset, settings: JobSettings, columns: tupl
                     f"{MIN_GROUPS} groups are needed to hold some of them out.",
                 )
         elif found.type not in _TIMES:
-            _refuse("holdout_column", f"`{shown}` holds neither dates nor numbers, so it does not order the rows.")
+            message = f"`{shown}` holds neither dates nor numbers, so it does not order the rows."
+            _refuse("holdout_column", message, hint="Choose a column of dates or numbers.")
         elif found.distinct < 2:
             _refuse("holdout_column", f"`{shown}` is the same in every row, so there are no latest rows.")
 
@@ -148,5 +154,11 @@ def _listed(names: set[str]) -> str:
     return ", ".join(f"`{_readable(name)}`" for name in sorted(names)[:5])
 
 
-def _refuse(field: str, message: str) -> None:
-    raise InvalidInput(message, hint="", fields={field: message})
+def _meant(absent: set[str], columns: tuple[str, ...]) -> str:
+    """What one misspelt column is called, as far as that can be guessed."""
+    near = nearest(next(iter(absent)), columns) if len(absent) == 1 else None
+    return f" Did you mean `{_readable(near)}`?" if near is not None else " Names are those of the file's header."
+
+
+def _refuse(field: str, message: str, hint: str = "") -> None:
+    raise InvalidInput(message, hint=hint, fields={field: message})

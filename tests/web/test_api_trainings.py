@@ -84,6 +84,22 @@ def test_what_cannot_be_trained_is_said_at_its_field_and_queues_nothing(program,
     assert IdempotencyKey.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metric": "r2"}, "Choose one of accuracy, balanced_accuracy"),
+        ({"families": ["magic"]}, "Choose of "),
+        ({"leave_out": ["leg"]}, "Did you mean `legs`?"),
+        ({"leave_out": ["colour"]}, "Names are those of the file's header."),
+        ({"holdout_kind": "group", "holdout_column": "wieght"}, "Did you mean `weight`?"),
+    ],
+    ids=["metric", "family", "misspelt", "unknown", "column"],
+)
+def test_what_can_be_chosen_instead_is_said(program, dataset, changes, said):
+    error = error_of(program.post(PATH, wanted(dataset, **changes)), 422)
+    assert said in f"{error['message']} {error['hint']}"
+
+
 def test_a_further_version_is_of_ones_own_model(program, user, other_user, dataset):
     model, foreign = stored_model(user.id, dataset), stored_model(other_user.id, stored_dataset(other_user.id))
     assert program.post(PATH, wanted(dataset, model_id=model.id)).json()["version"] == 2
