@@ -79,7 +79,7 @@ def upload(request: UserRequest, ticket: str) -> HttpResponseBase:
         return _receive(request, dataset_id)
     except (InvalidInput, TooLarge) as error:
         form = UploadForm()
-        form.refuse(error.fields.get(FIELD, error.message))
+        form.refuse(error.fields.get(FIELD) or f"{error.message} {error.hint}".rstrip())
         return _upload_form(request, form, status=error.status)
 
 

@@ -190,9 +190,13 @@ def _escaped_field(layout: Layout) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(rf"{quoted}|({plain})"), re.compile(rf"{escape}([{delimiter}{q}{escape}\r\n])")
 
 
+# Signs without a shape that programs and web pages leave in names; the joiner of emoji is none of them.
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u200e\u200f\u00ad"))
+
+
 def header_names(fields: Sequence[str]) -> tuple[str, ...]:
     """Column names from a header row: white space collapsed, blanks and repetitions given names of their own."""
-    names = [" ".join(field.split()) for field in fields]
+    names = [" ".join(field.translate(_INVISIBLE).split()) for field in fields]
     taken = {name for name in names if name}
     seen: set[str] = set()
     for index, name in enumerate(names):

@@ -5,6 +5,7 @@ import re
 
 from charset_normalizer import from_bytes
 
+from ml.national import is_hungarian, iso_sibling, japanese, mac_or_dos, semitic
 from smartml.errors import InvalidTable
 
 _BOMS = (  # longest first: the UTF-32 mark begins with the UTF-16 one
@@ -35,8 +36,14 @@ _LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞŒŠŽŸ
 _WESTERN_WORD = re.compile(rf"(?<![A-Za-z{_LETTERS}])[A-Za-z{_LETTERS}]+")
 _LONG_RUN = re.compile(rf"[{_LETTERS}]{{3,}}")
 _MIXED_CASE = re.compile(rf"[a-zà-öø-ÿ][{_LETTERS[:34]}]")
-_SYMBOLS = "€‚„…‘’“”•–—™ ¡¢£¥§©ª«®°±²³´µ·¹º»¼½¾¿×÷†‰‹›"
-_MISPLACED = re.compile(r"[A-Za-z][£¥¢¹³¼¾¿¡]|[£¥¢¹³¿¼¾¡ª²][a-z]|[A-Za-z][±×÷§«][A-Za-z]")
+_SYMBOLS = "€‚„…‘’“”•–—™ ¤¡¢£¥§©ª«®°±²³´µ·¹º»¼½¾¿×÷†‰‹›"
+_MISPLACED = re.compile(rf"[A-Za-z{_LETTERS}][£¥¢¹³¼¾¿¡]|[£¥¢¹³¿¼¾¡ª²][a-z]|[A-Za-z][±×÷§«][A-Za-z]")
+
+
+# Spanish opens a question or an exclamation as well as it closes it.
+_OPENING = re.compile(r"(?<![A-Za-z])(?:¿(?=[^¿?\n]*\?)|¡(?=[^¡!\n]*!))")
+# Letters that Windows-1252 has among its quotes and dashes; in no language are they half of those with accents.
+_RARE_LETTER = re.compile(rb"[\x83\x8a\x8c\x8e\x9a\x9c\x9e\x9f]")
 
 
 def detect_encoding(data: bytes, *, complete: bool) -> str:
@@ -83,6 +90,19 @@ def _wide_encoding(data: bytes) -> str | None:
 
 def _legacy_encoding(data: bytes) -> str:
     sample = _telling_lines(data)
+    is_western = _reads_as_western(sample)
+    own = None
+    if not is_western:
+        own = japanese(sample) or semitic(sample) or mac_or_dos(sample)
+    elif len(_RARE_LETTER.findall(sample)) > len(_HIGH.findall(sample)) / 2:
+        own = mac_or_dos(sample)
+    elif is_hungarian(sample):
+        own = iso_sibling("cp1250", sample)
+    return own or iso_sibling(_by_letters(sample, is_western=is_western), sample)
+
+
+def _by_letters(sample: bytes, *, is_western: bool) -> str:
+    """The one in which the letters are as frequent as in a language that is written in it."""
     matches = from_bytes(
         sample, steps=1, chunk_size=len(sample), threshold=_MOST_CHAOS, cp_isolation=_CANDIDATES,
         preemptive_behaviour=False, enable_fallback=False,
@@ -95,7 +115,7 @@ def _legacy_encoding(data: bytes) -> str:
         if name in _CANDIDATES
     }
     best = max(fit, key=lambda name: (fit[name], -_CANDIDATES.index(name)), default=None)
-    if _reads_as_western(sample):
+    if is_western:
         western = fit.get("cp1252", (0.0, 0.0))[0]
         if (
             best is None
@@ -122,6 +142,7 @@ def _reads_as_western(sample: bytes) -> bool:
         return False
     high = sum(character > "\x7f" for character in text)
     odd = sum(character > "\x7f" and character not in _LETTERS and character not in _SYMBOLS for character in text)
+    text = _OPENING.sub("", text)
     odd += sum(len(match) for match in _LONG_RUN.findall(text))
     odd += len(_MIXED_CASE.findall(text)) + len(_MISPLACED.findall(text))
     return odd <= 0.05 * high

@@ -48,6 +48,11 @@ _OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MARKUP = re.compile(rb"\s*(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE)
+_TABLE = re.compile(
+    rb"\s*(?:<(?:meta|style|div|table|p|h[1-6]|center|font)\b[^>]*>|<!--).{0,3500}<t(?:able|r|d|h)\b", re.I | re.S
+)
+_ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\s", re.I)
+_SQL = re.compile(rb"\s*(?:--[^\n]*\n\s*)*(?:insert\s+into\s+\S+\s|create\s+table\s+\S+\s*\(|drop\s+table\s)", re.I)
 _XML = re.compile(rb"\s*<\?xml\s")
 _JSON = re.compile(rb'\s*(?:\{\s*"[^"\n]*"\s*:|\[\s*(?:\{\s*"|\[))')
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -73,6 +78,15 @@ def refuse_other_formats(head: bytes) -> None:
             "This file is a web page (HTML), not a CSV table; perhaps the download led to a sign-in page.",
             hint="Download the data file itself and upload that.",
         )
+    if _TABLE.match(text):
+        raise InvalidTable(
+            "This file is a web page (HTML) with a table in it, not a CSV table, whatever its name ends in.",
+            hint="Open it in a spreadsheet program, save the table as CSV and upload that.",
+        )
+    if _ARFF.match(text):
+        raise InvalidTable("This file is in Weka's format (ARFF), not a CSV table.", hint=_EXPORT_HINT)
+    if _SQL.match(text):
+        raise InvalidTable("This file is a list of SQL statements, not a CSV table.", hint=_EXPORT_HINT)
     if _XML.match(text):
         raise InvalidTable("This file is XML, not a CSV table.", hint=_EXPORT_HINT)
     if _JSON.match(text):

@@ -11,6 +11,7 @@ class BadReason(StrEnum):
     NUL_BYTE = "nul_byte"
     UNDECODABLE = "undecodable"
     TOO_LONG = "too_long"
+    REPEATED_HEADER = "repeated_header"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class BadRow:
                 return "Bytes that are no text in the file's encoding."
             case BadReason.TOO_LONG:
                 return "Longer than a row may be (4 MB)."
+            case BadReason.REPEATED_HEADER:
+                return "The header row once more, as where files were put together."
 
 
 TEXT_KEPT = 10_000

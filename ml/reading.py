@@ -28,7 +28,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 class Rows:
     """The data records of a batch, from index ``first`` on; ``fits`` masks them. The first brings ``header``.
 
-    ``width`` is the number of columns. A record that ``overhangs`` fits with one empty field more.
+    ``width`` is the number of columns. A record that ``overhangs`` fits with one empty field more. Records that are
+    the header once more, byte by byte, do not fit: ``headers`` are their indices in the batch.
     """
 
     batch: Batch
@@ -36,6 +37,7 @@ class Rows:
     width: int
     fits: Mask
     overhangs: Mask | None
+    headers: frozenset[int]
     header: tuple[str, ...] | None
     layout: Layout
 
@@ -52,6 +54,8 @@ class Rows:
             )
 
     def reason_of(self, index: int) -> BadReason:
+        if index in self.headers:
+            return BadReason.REPEATED_HEADER
         few = self.batch.split.fields[index] < self.width
         return self.batch.broken.get(index, BadReason.TOO_FEW_FIELDS if few else BadReason.TOO_MANY_FIELDS)
 
@@ -92,10 +96,12 @@ class Reader:
         undecided: bool = False,
         width: int | None = None,
         overhanging: bool | None = None,
+        header: bytes = b"",
     ) -> None:
         """``undecided``: only ASCII was seen so far, so the first byte beyond it has to tell the encoding.
 
-        ``width`` and ``overhanging`` are what an earlier reading has found: to go on in the middle of the file.
+        ``width``, ``overhanging`` and ``header`` are what an earlier reading has found: to go on in the middle of
+        the file.
         """
         self.dialect = dialect
         self.comment_lines = 0
@@ -108,11 +114,13 @@ class Reader:
         self._stream = RecordStream(dialect.layout)
         self._width = width
         self._overhanging = overhanging
+        self._header = header
 
     @property
-    def shape(self) -> tuple[int | None, bool | None]:
-        """What a reading that goes on in the middle of the file has to know: ``width`` and ``overhanging``."""
-        return self._width, self._overhanging
+    def shape(self) -> tuple[int | None, bool | None, bytes]:
+        """What a reading that goes on in the middle of the file has to know: ``width``, ``overhanging`` and
+        ``header``, the record that names several columns, as UTF-8."""
+        return self._width, self._overhanging, self._header
 
     @property
     def position(self) -> tuple[int, int]:
@@ -192,7 +200,9 @@ class Reader:
                 header, first = self._begin(batch)
             width = self._width or 0
             fits, overhangs = self._fitting(batch, first, width)
-            yield Rows(batch, first, width, fits, overhangs, header, self.dialect.layout)
+            headers = self._headers(batch, first, fits)
+            fits[[index - first for index in headers]] = False
+            yield Rows(batch, first, width, fits, overhangs, headers, header, self.dialect.layout)
 
     def _begin(self, batch: Batch) -> tuple[tuple[str, ...] | None, int]:
         """The column names, and where the data begin; None when not one record of the batch can be read."""
@@ -205,6 +215,8 @@ class Reader:
                     hint="Mend it and upload the file again, or choose how the file is to be read.",
                 )
             self._width = int(split.fields[0])
+            if self._width > 1:
+                self._header = batch.buffer[split.starts[0] : split.ends[0]]
             [names] = parse_records(batch.buffer, split, [0], self.dialect.layout)
             return header_names(names), 1
         readable = next((index for index in range(len(split.fields)) if index not in broken), None)
@@ -212,6 +224,18 @@ class Reader:
             return None, 0
         self._width = int(split.fields[readable])
         return numbered_names(self._width), 0
+
+    def _headers(self, batch: Batch, first: int, fits: Mask) -> frozenset[int]:
+        """Which of the records that fit are the header once more."""
+        if not self._header:
+            return frozenset()
+        starts, ends = batch.split.starts[first:], batch.split.ends[first:]
+        alike = np.flatnonzero(fits & (ends - starts == len(self._header)))
+        if len(alike):
+            data = np.frombuffer(batch.buffer, dtype=np.uint8)
+            alike = alike[data[starts[alike]] == self._header[0]]
+        places = zip(alike.tolist(), starts[alike].tolist(), strict=True)
+        return frozenset(first + index for index, start in places if batch.buffer.startswith(self._header, start))
 
     def _fitting(self, batch: Batch, first: int, width: int) -> tuple[Mask, Mask | None]:
         """Which records fit, and which of them with an empty field more, where that is this file's habit."""

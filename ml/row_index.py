@@ -41,12 +41,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowIndex:
-    """Where the rows of a file are. ``width`` and ``overhanging`` are those of :class:`ml.reading.Reader`."""
+    """Where the rows of a file are. ``width``, ``overhanging`` and ``header`` are those of
+    :class:`ml.reading.Reader`."""
 
     rows: int
     width: int | None
     overhanging: bool | None
     marks: tuple[Mark, ...]
+    header: bytes = b""
 
     def before(self, row: int) -> Mark | None:
         """The last mark that is not behind the row (counted from 0); None: begin at the beginning."""
@@ -55,7 +57,13 @@ class RowIndex:
 
     def as_dict(self) -> dict[str, Any]:
         marks = [[mark.row, mark.offset, mark.skip] for mark in self.marks]
-        return {"rows": self.rows, "width": self.width, "overhanging": self.overhanging, "marks": marks}
+        return {
+            "rows": self.rows,
+            "width": self.width,
+            "overhanging": self.overhanging,
+            "header": self.header.decode(),
+            "marks": marks,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -64,6 +72,7 @@ class RowIndex:
             width=values["width"],
             overhanging=values["overhanging"],
             marks=tuple(Mark(*mark) for mark in values["marks"]),
+            header=values.get("header", "").encode(),
         )
 
 
@@ -85,8 +94,10 @@ class RowIndexer:
     def finish(self) -> RowIndex:
         for rows in self._reader.finish():
             self._add(rows)
-        width, overhanging = self._reader.shape
-        return RowIndex(rows=self._rows, width=width, overhanging=overhanging, marks=tuple(self._marks))
+        width, overhanging, header = self._reader.shape
+        return RowIndex(
+            rows=self._rows, width=width, overhanging=overhanging, header=header, marks=tuple(self._marks)
+        )
 
     def _add(self, rows: Rows) -> None:
         count = int(np.count_nonzero(rows.fits))
@@ -142,7 +153,7 @@ def _rows_from(
     else:
         # What follows is text already, with neither preamble nor header.
         inner = replace(dialect, encoding="utf-8", has_header=False, skip_lines=0)
-        reader = Reader(inner, width=index.width, overhanging=index.overhanging)
+        reader = Reader(inner, width=index.width, overhanging=index.overhanging, header=index.header)
         text_of = _TextFrom(dialect.encoding, mark.skip)
     length = _FIRST_BYTES
     while stop is None or offset < stop:

@@ -13,12 +13,16 @@ _MOST_TITLES = 15
 def has_header(rows: Sequence[Sequence[str]], formats: ValueFormat) -> bool:
     """Whether the first row names the columns: by the kinds of its values against the kinds below them.
 
-    A name over a column of numbers or dates speaks for a header, a number over numbers against it. A row of
+    A name over a column of numbers or dates speaks for a header, a number over numbers against it; a day over
+    numbers is a name. A row of
     years (1990, 1991, …) is a header of its own kind. Where everything is text, a first row whose values occur
     again in their columns is data; otherwise it is a header, as nearly every file has one.
     """
     first = [value.strip(BLANKS) for value in rows[0]]
     body = [row for row in rows[1:] if len(row) >= len(first)]
+    if len(first) > 1 and not any(_is_typed(value, formats) for value in first):
+        # Where files were put together, the header comes again in between.
+        body = [row for row in body if list(row) != list(rows[0])]
     if any(is_missing(value) for value in first[1:]) and not body:
         return True
     for_header = against = repeated = 0
@@ -29,7 +33,10 @@ def has_header(rows: Sequence[Sequence[str]], formats: ValueFormat) -> bool:
         if is_missing(value):
             continue
         if _is_typed(value, formats):
-            against += typed or not below
+            # A day over numbers is the name of a column, as in a table with a column for each month.
+            names = typed and is_date(value, _YEAR_FIRST) and not any(is_date(cell, _YEAR_FIRST) for cell in below)
+            for_header += names
+            against += (typed and not names) or not below
             if re.fullmatch(r"1[89][0-9]{2}|20[0-9]{2}", value):
                 years.append(int(value))
         else:
@@ -62,6 +69,7 @@ def _filled(row: Sequence[str]) -> int:
 
 _LOOSE = ValueFormat(date_order="dmy")
 _MONTH_FIRST = ValueFormat(date_order="mdy")
+_YEAR_FIRST = ValueFormat(date_order="ymd")
 
 
 def _is_typed(value: str, formats: ValueFormat) -> bool:

@@ -209,6 +209,12 @@ def _is_spaced_numbers(text: bytes, fit: _Fit) -> bool:
 
 
 def _refuse_other_width(text: bytes, fits: Sequence[_Fit]) -> None:
+    longer = max(fits, key=lambda fit: (fit.width > fit.mode > 1) * fit.mode_share)
+    if longer.width > longer.mode > 1 and longer.mode_share >= _CLEARLY_ALIKE:
+        raise InvalidTable(
+            f"The header row has {longer.width} fields, but most of the lines after it have {longer.mode}.",
+            hint="Take out of the header row what is too much, or put the missing values in, and upload it again.",
+        )
     titled = max(fits, key=lambda fit: (fit.mode > fit.width) * fit.mode_share)
     if titled.mode > titled.width and titled.mode_share >= _CLEARLY_ALIKE and not _is_number_column(text):
         fields = "1 field" if titled.width == 1 else f"{titled.width} fields"

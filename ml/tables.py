@@ -151,7 +151,9 @@ class RecordScanner:
         found = detect(head[:SNIFF_BYTES], complete=complete)
         self._ambiguities = found.ambiguities
         self._watch = DateWatch(found.undecided_dates) if found.undecided_dates else None
-        self._reader = Reader(found.dialect, undecided=found.dialect.encoding == "utf-8" and head.isascii())
+        # Only what was sniffed: whatever came with the same chunk behind it may be in any encoding.
+        is_ascii = found.dialect.encoding == "utf-8" and head[:SNIFF_BYTES].isascii()
+        self._reader = Reader(found.dialect, undecided=is_ascii)
         return head
 
     def _read(self, data: bytes) -> None:

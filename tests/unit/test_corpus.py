@@ -8,9 +8,10 @@ import pytest
 from ml.profiling import full_schema, read_frame
 from ml.tables import Dialect, RecordScanner, detect, normalise, preview
 from smartml.errors import InvalidTable
-from tests.corpus import faults, layouts, values
+from tests.corpus import collected, faults, layouts, values
 
-CASES = dict(chain(layouts.CASES.items(), values.CASES.items(), faults.CASES.items()))
+PARTS = [layouts.CASES, values.CASES, faults.CASES, collected.CASES]
+CASES = dict(chain.from_iterable(part.items() for part in PARTS))
 READ = [name for name, case in CASES.items() if case.columns]
 REFUSED = [name for name, case in CASES.items() if not case.columns]
 
@@ -25,7 +26,7 @@ def scan(data, *, size, dialect=None):
 
 def test_the_corpus_is_large_enough():
     assert len(CASES) >= 60
-    assert len(CASES) == len(layouts.CASES) + len(values.CASES) + len(faults.CASES)
+    assert len(CASES) == sum(map(len, PARTS))
 
 
 @pytest.mark.parametrize("name", READ)

@@ -100,6 +100,16 @@ def test_lines_that_end_with_a_delimiter_keep_their_habit():
     assert rows(data, dialect(), index, 90, 2) == [["90", "x"], ["91", "x"]]
 
 
+@pytest.mark.usefixtures("small_steps")
+def test_the_header_once_more_is_no_row_wherever_reading_begins():
+    part = b"".join(b"%d,x\n" % i for i in range(50))
+    index = RowIndex.from_dict(indexed(b"a,b\n" + (part + b"a,b\n") * 3, dialect()).as_dict())
+    assert (index.rows, index.header) == (150, b"a,b")
+    for first in (45, 95, 140):
+        found = rows(b"a,b\n" + (part + b"a,b\n") * 3, dialect(), index, first, 10)
+        assert found == [[str(i % 50), "x"] for i in range(first, min(first + 10, 150))]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

@@ -232,9 +232,10 @@ def test_quotes_that_are_never_closed_all_over_are_refused(monkeypatch):
 )
 def test_the_first_byte_beyond_ascii_may_come_late(encoding, text):
     data = b"city,n\n" + b"Paris,1\n" * 300_000 + f"{text},2\n".encode(encoding) * 3
-    result = scan(data)
-    assert result.dialect.encoding == encoding
-    assert (result.row_count, result.bad_row_count) == (300_003, 0)
+    for chunk in (65536, len(data)):
+        result = scan(data, chunk=chunk)
+        assert result.dialect.encoding == encoding
+        assert (result.row_count, result.bad_row_count) == (300_003, 0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])

@@ -95,6 +95,15 @@ def test_what_is_no_table_gets_a_sentence_at_the_field_and_leaves_nothing(client
     assert_no_dataset_left(stack)
 
 
+@pytest.mark.parametrize("headers", [{}, HX], ids=["plain", "htmx"])
+def test_a_refusal_names_the_next_step(client, headers):
+    response = upload(client, b"<table><tr><td>1</td></tr></table>", "table.csv", headers=headers)
+
+    [sentence] = response.context["form"].errors["file"]
+    assert sentence.startswith("This file is a web page (HTML)")
+    assert sentence.endswith("save the table as CSV and upload that.")
+
+
 def test_no_file_gets_a_sentence(client, stack):
     response = client.post(reverse("datasets:upload", args=[ticket_of(client)]), {"something": "else"})
 
