@@ -13,6 +13,7 @@ from ml.column_looks import Look
 from ml.column_types import ID_ROWS, ColumnType
 from ml.column_values import Numbers, Order, Outliers, seconds_of
 from ml.profile_records import CheckStatus, ColumnProfile
+from ml.written_otherwise import written_otherwise
 
 _MANY_MISSING = 0.4
 _SOME_MISSING = 0.05
@@ -238,6 +239,20 @@ def _mixed(column: Examined) -> Finding | None:
     return "alert", evidence, f"Correct them, or set the type to {kind}: then they count as missing."
 
 
+def _written_otherwise(column: Examined) -> Finding | None:
+    """Numbers and dates that nobody meant as words: with a currency sign, a unit, the name of a month."""
+    look, profile = column.look, column.profile
+    if profile.type not in (ColumnType.TEXT, ColumnType.CATEGORY, ColumnType.ID):
+        return None
+    seen = [value.text for value in look.values or ()] or [text for text, _ in profile.top]
+    found = written_otherwise([*seen, *([look.example] if look.example else [])])
+    if found is None:
+        return None
+    what, action = found
+    example = f", such as “{_short(look.example)}”" if look.example else ""
+    return "alert", f"{column.name} holds {what}{example}, which are read as {profile.type}.", action
+
+
 def _high_cardinality(column: Examined) -> Finding | None:
     profile = column.profile
     kinds = (ColumnType.CATEGORY, ColumnType.TEXT)
@@ -353,6 +368,11 @@ COLUMN_CHECKS: tuple[tuple[str, Callable[[Examined], Finding | None], str], ...]
     ("disguised_missing", _disguised, "No gap is written as a word or sign."),
     ("sentinel", _sentinel, "No column has a number or date that looks like a stand-in for “unknown”."),
     ("mixed_types", _mixed, "No column of numbers or dates has other values among them."),
+    (
+        "written_otherwise",
+        _written_otherwise,
+        "No column has numbers or dates with signs, units or names.",
+    ),
     ("high_cardinality", _high_cardinality, f"No column has more than {_MANY_CATEGORIES} categories."),
     ("excess_zeros", _excess_zeros, "No column has conspicuously many zeros."),
     ("outliers", _outliers, "No column has values far outside the others."),

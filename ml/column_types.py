@@ -12,7 +12,8 @@ column of numbers text, and a float that first appears in the last row makes the
               too, and kept to the digit: a double would round them.
 ``date``      ISO 8601: ``2024-02-29``, with an optional time (``T`` or a blank before it) and offset. The time
               counts as written: an offset is not applied. Where the file has an order of dates, these too.
-``id``        nothing missing, at least :data:`ID_ROWS` values, all different, and either one word each, or integers
+``id``        nothing missing, at least :data:`ID_ROWS` values, all different, and either one word each ("$5",
+              "12%" and "0:45" are none), or integers
               in a column whose name says so (``id``, ``user_id``, ``PassengerId``).
 ``category``  at most :data:`CATEGORY_SMALL` different values, or values that occur twice or more on average and
               are at most :data:`CATEGORY_LARGE` different ones.
@@ -36,6 +37,7 @@ from ml.value_formats import (
     numeric_pattern,
     whole_pattern,
 )
+from ml.written_otherwise import is_measure
 
 __all__ = [
     "BLANKS",
@@ -174,7 +176,8 @@ def facts_of(values: Iterable[str], formats: ValueFormat = PLAIN) -> ColumnFacts
         missing=missing + soft_missing,
         distinct=len(distinct),
         all_boolean=bool(folded) and any(folded <= set(pair) for pair in BOOLEAN_PAIRS),
-        one_word=not (" " in joined or "\t" in joined or joined.count("\n") >= max(len(distinct), 1)),
+        one_word=not (" " in joined or "\t" in joined or joined.count("\n") >= max(len(distinct), 1))
+        and not any(map(is_measure, distinct)),
         soft_missing=soft_missing,
         **typed,
     )

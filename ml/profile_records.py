@@ -164,6 +164,7 @@ CHECK_TITLES = {
     "disguised_missing": "Disguised missing values",
     "sentinel": "Stand-in values",
     "mixed_types": "Mixed types",
+    "written_otherwise": "Numbers and dates read as text",
     "high_cardinality": "Many categories",
     "excess_zeros": "Excess zeros",
     "outliers": "Outliers",

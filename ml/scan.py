@@ -12,6 +12,7 @@ from ml.column_types import BLANKS, BOOLEAN_PAIRS, MISSING, SOFT_MISSING
 from ml.records import MAX_RECORD_BYTES
 from ml.value_formats import date_sql, has_fraction_sql, integer_sql, number_sql
 from ml.value_formats import literal as quoted
+from ml.written_otherwise import MEASURE
 from smartml.errors import InvalidTable, ServiceUnavailable, trace_without_values
 
 if TYPE_CHECKING:
@@ -186,4 +187,7 @@ def is_soft_missing_sql(column: str) -> str:
 
 
 def is_one_word_sql(column: str) -> str:
-    return f"(NOT regexp_matches({column}, '[ \\t\\n]'))"
+    """Whether a trimmed value is one word, and no number with a sign or unit."""
+    may_be = f"({column} < ':' OR {column} >= '\u00a2')"
+    measure = f"CASE WHEN {may_be} THEN regexp_full_match({column}, {quoted(MEASURE)}) ELSE false END"
+    return f"(NOT regexp_matches({column}, '[ \\t\\n]') AND NOT {measure})"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -114,6 +115,11 @@ def _find(text: bytes, layout: Layout, *, complete: bool) -> tuple[Layout, int]:
     later = None if _is_number_column(text) else _below_preamble(text, fits)
     if later is not None:
         return later
+    if _is_lined_up(text):
+        raise InvalidTable(
+            "The columns of this file are lined up with blanks (fixed width); no sign stands between them.",
+            hint="Open it in a spreadsheet program as fixed width, save it as CSV and upload that.",
+        )
     rare = _rare_delimiter(text, layout, complete=complete)
     if rare is not None:
         return rare.layout, 0
@@ -227,6 +233,17 @@ def _refuse_other_width(text: bytes, fits: Sequence[_Fit]) -> None:
 def _lines(text: bytes) -> list[str]:
     lines = text[:65536].decode(errors="ignore").splitlines()[:_LOOKED_AT]
     return [line for line in lines if line.strip()]
+
+
+def _is_lined_up(text: bytes) -> bool:
+    """Whether all lines have blanks at the same places, some of them several in a row."""
+    lines = [line.rstrip() for line in _lines(text)]
+    if len(lines) < 3 or any("\t" in line for line in lines):
+        return False
+    width = max(map(len, lines))
+    filled = [any(at < len(line) and line[at] != " " for line in lines) for at in range(width)]
+    gaps = sum(not now and after for now, after in pairwise(filled))
+    return gaps - (not filled[0]) >= 1 and sum("  " in line.strip() for line in lines) >= len(lines) / 2
 
 
 def _is_prose(text: bytes) -> bool:

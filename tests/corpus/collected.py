@@ -101,6 +101,12 @@ CASES = {
     "HTML in fields": Case(
         data=lines("html,n", "<p>one</p>,1", "<table>,2"), columns=("html", "n"), rows=2, first=("<p>one</p>", "1"),
     ),
+    "columns lined up with blanks": Case(
+        data=lines("NAME  CITY      PAY", "Ann   New York  120", "Bob   Reno       95"), error="fixed width",
+    ),
+    "numbers lined up with blanks": Case(
+        data=lines("5.1  3.5  1.4", "4.9  3.0  1.4", "6.2  2.2  4.5"), error="fixed width",
+    ),
     "Weka's format": Case(
         data=lines("% by Weka", "@relation iris", "@attribute a numeric", "@data", "1,2"), error="ARFF",
     ),

@@ -41,6 +41,14 @@ FAULTS = {
     "1900-01-01": ("sentinel", planted(DAYS, 6, "1900-01-01"), "alert"),
     "words among numbers": ("mixed_types", planted(NORMAL, 3, "broken"), "alert"),
     "words among dates": ("mixed_types", planted(DAYS, 3, "soon"), "alert"),
+    "prices": ("written_otherwise", [f"${i + 1},{i % 1000:03}.50" for i in range(ROWS)], "alert"),
+    "weights": ("written_otherwise", [f"{i % 90}.5 kg" for i in range(ROWS)], "alert"),
+    "times": ("written_otherwise", [f"{i}:{i % 60:02}" for i in range(ROWS)], "alert"),
+    "names of months": (
+        "written_otherwise",
+        [f"{1 + i % 28:02}-Jan-{1990 + i % 30}" for i in range(ROWS)],
+        "alert",
+    ),
     "many categories": ("high_cardinality", [f"shop {i % 150}" for i in range(ROWS)], "alert"),
     "a quarter zeros": ("excess_zeros", planted(NORMAL, 140, "0"), "alert"),
     "zeros far away": ("excess_zeros", planted(NORMAL, 4, "0"), "alert"),
@@ -77,6 +85,8 @@ SOUND = {
     "one -999": ("sentinel", planted(NORMAL, 1, "-999")),
     "codes with and without zeros": ("mixed_types", [f"{i * 37 % 100000:05}" for i in range(ROWS)]),
     "words with a few numbers": ("mixed_types", planted(WORDS, 9, "7")),
+    "codes of digits and letters": ("written_otherwise", [f"{i % 99}AB" for i in range(ROWS)]),
+    "months alone": ("written_otherwise", ["May", "June", "July", "March"] * (ROWS // 4)),
     "some categories": ("high_cardinality", [f"shop {i % 40}" for i in range(ROWS)]),
     "texts": (
         "high_cardinality",
