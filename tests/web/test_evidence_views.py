@@ -53,3 +53,5 @@ def test_the_choice_of_a_target_asks_for_the_evidence(client_for, user, dataset)
     url = reverse("models:train_target", args=[dataset.id])
     text = client_for(user).get(url, {"target": "species"}, headers=HX).content.decode()
     assert reverse("models:train_evidence", args=[dataset.id]) + "?target=species" in text
+    # Else that of the form around it is inherited, and the form is replaced.
+    assert 'hx-target="this"' in text.partition('id="evidence"')[2]
