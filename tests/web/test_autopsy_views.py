@@ -4,7 +4,6 @@ import json
 
 import pytest
 from django.urls import reverse
-from django.utils.html import strip_tags
 
 from datasets import profiles
 from datasets import services as datasets
@@ -14,6 +13,7 @@ from models_app import followups
 from models_app.records import JobSettings
 from storage.blobs import get_blobs
 from tests.factories import stored_dataset, stored_model
+from tests.web.followup_pages import store_found, text_of
 
 pytestmark = pytest.mark.django_db
 HX = {"HX-Request": "true"}
@@ -63,22 +63,11 @@ def owner(client_for, user):
 
 
 def store(model, **changes) -> None:
-    get_blobs().put_model_file(
-        user_id=model.user_id,
-        model_id=model.id,
-        version=1,
-        stem="autopsy",
-        ext="json",
-        data=json.dumps(FOUND | changes).encode(),
-    )
+    store_found(model, "autopsy", FOUND | changes)
 
 
 def url(model, name="autopsy") -> str:
     return reverse(f"models:{name}", args=[model.id, 1])
-
-
-def text_of(response) -> str:
-    return " ".join(strip_tags(response.content.decode()).split())
 
 
 def store_relation(dataset, *columns: str) -> None:

@@ -2,17 +2,15 @@
 
 import csv
 import io
-import json
 
 import pytest
 from django.urls import reverse
-from django.utils.html import strip_tags
 
 from datasets import services as datasets
 from datasets.activities import ActivityKind
 from models_app import followups
-from storage.blobs import get_blobs
 from tests.factories import stored_dataset, stored_model
+from tests.web.followup_pages import store_found, text_of
 
 pytestmark = pytest.mark.django_db
 HX = {"HX-Request": "true"}
@@ -58,22 +56,11 @@ def owner(client_for, user):
 
 
 def store(model, **changes) -> None:
-    get_blobs().put_model_file(
-        user_id=model.user_id,
-        model_id=model.id,
-        version=1,
-        stem="labels",
-        ext="json",
-        data=json.dumps(FOUND | changes).encode(),
-    )
+    store_found(model, "labels", FOUND | changes)
 
 
 def url(model, name="doubts") -> str:
     return reverse(f"models:{name}", args=[model.id, 1])
-
-
-def text_of(response) -> str:
-    return " ".join(strip_tags(response.content.decode()).split())
 
 
 def test_it_is_offered_with_its_time_begun_by_a_button_polls_and_ends_when_cancelled(owner, model):
