@@ -11,12 +11,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from smartml.local.machine import PART_MARK, STACK_MARK, free_port, marked_processes, stop_marked
+from tests.faults.test_stage_faults import PAUSES, STAGES
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +69,9 @@ class RunLocal:
         self.start(*arguments).wait_for("Ctrl-C stops everything.")
         return self
 
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+    def get(self, path, cookie=""):
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Cookie": cookie})
+        with urllib.request.urlopen(asked, timeout=10) as answer:
             return answer.status, answer.read().decode()
 
     def answers(self):
@@ -270,6 +273,68 @@ def test_everything_killed_during_a_training_is_made_good_by_the_next_start(runl
     assert runlocal.stop() == 0
     assert runlocal.processes() == []
     assert not any(path.exists() for path in left)
+
+
+# A browser of the demo person, and the page of their training.
+SIGN_IN = """
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+browser = Client()
+browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+(job,) = services.recent_jobs(user_id=user.id)
+name = settings.SESSION_COOKIE_NAME
+print(reverse("models:job", args=[job.id]), name + "=" + browser.cookies[name].value)
+"""
+# In the training's process, as soon as it knows how to train: long before it does.
+PATCH = """
+import sys
+if "trainjob" in sys.orig_argv:
+    import os, threading, time
+
+    def patch():
+        while not hasattr(sys.modules.get("models_app.pipeline"), "_hear_nothing"):
+            time.sleep(0.001)
+        exec({pauses!r}, {{"__file__": __file__, "os": os}})
+
+    threading.Thread(target=patch, daemon=True).start()
+"""
+
+
+AGAIN = "The web server is running again."
+
+
+def test_a_web_server_killed_in_each_stage_of_a_training_comes_back_and_the_training_goes_on(runlocal, tmp_path):
+    paused = tmp_path / "paused"
+    paused.mkdir()
+    for stage in STAGES:
+        (paused / stage).touch()
+    (paused / "sitecustomize.py").write_text(PATCH.format(pauses=PAUSES))
+    runlocal.environment |= {"PYTHONPATH": str(paused), "TRAINING_FAMILIES": "GBM"}
+    runlocal.started()
+    begun = runlocal.manage("shell", "-c", TRAIN + SIGN_IN, within=PATIENCE)
+    assert begun.returncode == 0, begun.stderr
+    page, cookie = begun.stdout.splitlines()[-1].split()
+
+    def is_still_at(stage):
+        child = training_process(runlocal)
+        is_there = child is not None and not (paused / stage).exists()
+        return is_there and child.status() == psutil.STATUS_STOPPED
+
+    words = ("Fitting", "Scoring on the holdout", "Storing")
+    for restarts, (stage, said) in enumerate(zip(STAGES, words, strict=True), start=1):
+        runlocal.wait_until(partial(is_still_at, stage), stage)
+        child = training_process(runlocal)
+        os.kill(runlocal.main_process("web").pid, signal.SIGKILL)
+        runlocal.wait_until(lambda count=restarts: runlocal.said().count(AGAIN) == count, AGAIN)
+        assert said in runlocal.get(page, cookie)[1]
+        assert training_process(runlocal) == child
+        child.resume()
+    looked = runlocal.manage("shell", "-c", LOOK, within=PATIENCE + 60)
+    assert looked.stdout.splitlines()[-1] == "END succeeded 1 1 True", looked.stdout + looked.stderr
+    assert runlocal.stop() == 0
+    assert runlocal.processes() == []
 
 
 def test_a_stop_while_starting_leaves_nothing(runlocal):

@@ -5,7 +5,9 @@ its process           test_worker_faults  here                 here
 its worker            test_worker_faults  here                 here
 the cluster's main    here                here                 here
 MongoDB, Azurite      here                here                 here
-the web server        test_runlocal, which kills everything at once too: no stage knows of it
+the web server        test_runlocal        test_runlocal        test_runlocal
+
+``test_runlocal`` kills everything at once too; ``test_full_disk`` fills the disk in each stage.
 """
 
 import contextlib
@@ -28,15 +30,17 @@ from django.db import connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from models_app import jobs_repository, queue, sweep, worker
+from accounts.closing import close_account, sweep_closing
+from models_app import jobs_repository, queue, services, sweep, worker
 from models_app.records import JobStatus
 from models_app.tasks import run_training
+from smartml.errors import NotFound, ServiceUnavailable
 from smartml.local import parts
 from smartml.local.machine import free_port
 from smartml.local.process import start_together, stop_in_reverse
 from storage import blobs, mongo
 from storage.workspace import sweep_workspaces
-from tests.factories import queued_job, stored_dataset
+from tests.factories import queued_job, stored_dataset, stored_model
 from tests.training import (
     ROOT,
     assert_nothing_left,
@@ -302,6 +306,48 @@ def test_databases_killed_in_each_stage_and_started_again_cost_the_training_noth
     thread.join(60)
     assert (over.status, over.attempt) == (JobStatus.SUCCEEDED, 1)
     assert_one_model(stack, over)
+
+
+@pytest.mark.parametrize("stage", ["evaluating", "storing"])
+def test_an_account_that_is_closed_meanwhile_keeps_nothing(stack, user, job, pauses, stage):
+    pauses(stage)
+    thread = threading.Thread(target=worker.run_job, args=(job.id,))
+    thread.start()
+    standing_still(job, stage)
+    user_id = user.id
+    # While it stores, a request may still be on its way when it is gone: the sweep goes on minutes later.
+    with contextlib.suppress(ServiceUnavailable):
+        close_account(user)
+    thread.join(120)
+    assert not thread.is_alive()
+    if jobs_repository.get(job_id=job.id) is not None:
+        past = {"$set": {"lease_until": timezone.now()}}
+        mongo.get_database()["jobs"].update_one({"_id": ObjectId(job.id)}, past)
+        assert sweep_closing() == [user_id]
+    assert jobs_repository.get(job_id=job.id) is None
+    assert_nothing_left(stack, job)
+
+
+def test_a_model_that_is_deleted_while_its_next_version_is_stored_stays_deleted(stack, user, pauses):
+    dataset = stored_dataset(user.id)
+    model = stored_model(user.id, dataset)
+    job = queued_job(user.id, dataset, model_id=model.id, version=2)
+    pauses("storing")
+    thread = threading.Thread(target=worker.run_job, args=(job.id,))
+    thread.start()
+    child = standing_still(job, "storing")
+    services.delete_model(user_id=user.id, model_id=model.id)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child.resume()
+    thread.join(120)
+    assert not thread.is_alive()
+    with pytest.raises(NotFound):
+        services.get_model(user_id=user.id, model_id=model.id)
+    over = jobs_repository.get(job_id=job.id)
+    assert over is None or over.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+    assert over is None or over.status is JobStatus.CANCELLED or over.error.message
+    sweep.sweep_job_blobs()
+    assert_nothing_left(stack, job)
 
 
 class Refuse(BaseHTTPRequestHandler):
