@@ -443,7 +443,7 @@ def test_an_account_closed_during_the_fit_leaves_nothing(stack, user, job, in_th
 def test_two_deliveries_at_once_make_one_model(stack, job):
     processes = [start_worker(job.id), start_worker(job.id)]
     for process in processes:
-        assert process.wait(90) == 0
+        assert process.wait(300) == 0
     over = jobs_repository.get(job_id=job.id)
     assert (over.status, over.attempt) == (JobStatus.SUCCEEDED, 1)
     assert_one_model(stack, over)
