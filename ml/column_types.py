@@ -161,7 +161,8 @@ def facts_of(values: Iterable[str], formats: ValueFormat = PLAIN) -> ColumnFacts
     distinct = {value.strip(BLANKS) for value in raw} if _may_need_trimming(raw) else raw
     gaps = distinct & MISSING_SPELLINGS
     distinct = distinct - gaps
-    soft = {value for value in distinct if len(value) <= _LONGEST_SOFT and value.lower() in _SOFT}
+    has_soft = not _SOFT.isdisjoint(map(str.lower, distinct))  # few columns do
+    soft = {value for value in distinct if value.lower() in _SOFT} if has_soft else set()
     typed = _typed(distinct - soft, formats)
     if soft and not (typed["all_numeric"] or typed["all_date"] or typed["all_whole"]):
         soft = set()
@@ -183,18 +184,21 @@ def facts_of(values: Iterable[str], formats: ValueFormat = PLAIN) -> ColumnFacts
     )
 
 
-_LONGEST_SOFT = max(map(len, SOFT_MISSING))
+_SHORT = 18
 
 
 def _typed(distinct: set[str], formats: ValueFormat) -> dict[str, bool]:
     joined = "\n".join([*distinct, ""])
     # A value may hold a line break (never at its ends): then the joined text must not pass for several values.
     lines = "" if joined.count("\n") != len(distinct) else joined
+    # Only long values can leave the range of 64 bits or of doubles.
+    may_leave = "e" in joined or "E" in joined or max(map(len, distinct), default=0) > _SHORT
+    extremes = _extremes(distinct) if may_leave else []
     numeric = many(numeric_pattern(formats)).fullmatch(lines) is not None and all(
-        is_numeric(value, formats) for value in _extremes(distinct)
+        is_numeric(value, formats) for value in extremes
     )
     whole = numeric and many(whole_pattern(formats)).fullmatch(lines) is not None
-    integer = whole and all(is_integer(value, formats) for value in _extremes(distinct))
+    integer = whole and all(is_integer(value, formats) for value in extremes)
     dates = not numeric and many(date_pattern(formats)).fullmatch(lines) is not None
     return {
         "all_integer": integer,
@@ -212,5 +216,4 @@ def _may_need_trimming(values: set[str]) -> bool:
 
 
 def _extremes(values: set[str]) -> list[str]:
-    """Only long values can leave the range of 64 bits or of doubles."""
-    return [value for value in values if len(value) > 18 or "e" in value or "E" in value]
+    return [value for value in values if len(value) > _SHORT or "e" in value or "E" in value]

@@ -75,8 +75,9 @@ class Numbers:
         """The third standardised moment; 0 for a constant."""
         with np.errstate(over="ignore", invalid="ignore"):
             away = self.values - self.mean
-            variance = float(np.average(away**2, weights=self.counts))
-            third = float(np.average(away**3, weights=self.counts))
+            squares = away * away
+            variance = float(np.average(squares, weights=self.counts))
+            third = float(np.average(squares * away, weights=self.counts))
             skewness = third / variance**1.5 if variance > 0 else 0.0
         return skewness if math.isfinite(skewness) else 0.0
 
