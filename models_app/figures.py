@@ -19,7 +19,8 @@ _LABEL_LENGTH: Final = 24
 _MOST_CLASSES: Final = 30
 _SHOWN_SEGMENT_COLUMNS: Final = 4
 _BROKEN: Final = (
-    " That is far less than promised: the rows held out are unlike those it learned from. Count on larger errors."
+    " That is less than promised, by more than chance: the rows held out are unlike those it learned from."
+    " Count on larger errors."
 )
 _LINE: Final = {"color": "#4c8df6"}
 _CHANCE: Final = {"color": "#8a97a6", "dash": "dot"}

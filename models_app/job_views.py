@@ -90,7 +90,7 @@ def _initial(
     request: UserRequest, dataset: Dataset, model: Model | None, columns: tuple[str, ...]
 ) -> dict[str, object]:
     """Prefill: the settings of an earlier version or training, else the dataset's chosen target; then what the
-    address asks for: ``target``, and columns to ``leave_out`` besides those left out before."""
+    address asks for: ``target``, columns to ``leave_out`` besides those left out before, ``answer_ms``."""
     initial: dict[str, object] = {"target": dataset.target_column or ""}
     if (earlier := _earlier_settings(request, model)) is not None:
         initial |= setup_initial(earlier, columns)
@@ -99,6 +99,9 @@ def _initial(
         initial |= {"model_id": model.id, "model_name": model.name}
     if (asked := request.GET.get("target", "")) in columns:
         initial["target"] = asked
+    if asked := request.GET.get("answer_ms", ""):
+        # As it was asked for: what cannot be taken is refused at its field, like anything else that is typed there.
+        initial["answer_ms"] = asked
     left_out = {*request.GET.getlist("leave_out"), *(earlier.leave_out if earlier else ())}
     initial["leave_out"] = [name for name in columns if name in left_out and name != initial["target"]]
     return initial

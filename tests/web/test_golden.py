@@ -12,6 +12,7 @@ from models_app import predictor, repository
 from storage.blobs import get_blobs
 from tests.factories import stored_dataset, stored_model
 from tests.opening import with_other_libraries, with_zip
+from tests.web.api_client import Program, error_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 HX = {"HX-Request": "true"}
@@ -102,6 +103,8 @@ def test_a_model_of_other_libraries_is_refused_with_a_way_out(owner, user, other
     answer = owner.post(url("predict", model), DOG, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "version_mismatch")
     assert "Train" in answer.json()["error"]["hint"]
+    told = error_of(Program(user).post(f"/models/{model.id}/predict", {"rows": [DOG]}), 409)
+    assert told == answer.json()["error"]
     replayed = owner.post(url("replay", model), headers=HX)
     assert (replayed.status_code, "AutoGluon 0.8.2" in replayed.content.decode()) == (409, True)
     with pytest.raises(CommandError, match="1 cannot be opened"):

@@ -88,6 +88,11 @@ def test_scores_stand_with_their_intervals_and_ties_are_marked(stack, owner, use
     assert "1 other model is marked as a tie: 1,000 resamples of the 8 rows held out do not tell it from" in text
     assert "LinearModel is the quickest of the tie: 1 ms for one row instead of 20 ms." in text
     assert "The holdout has one class only." in text
+    assert re.search(r'name="answer_ms"\s+value="10"', page.content.decode())
+
+
+def test_a_model_than_which_none_is_quicker_offers_no_quicker_one(owner, model):
+    assert 'data-test="faster"' not in owner.get(_urls(model)["detail"]).content.decode()
 
 
 def test_a_model_from_before_there_were_intervals_has_no_empty_columns(owner, model):

@@ -212,6 +212,12 @@ def test_suspects_are_ticked_from_the_address_but_never_the_target(show):
     assert re.search(r"<details[^>]*\bopen\b", page)
 
 
+def test_a_limit_for_one_row_comes_from_the_address_as_if_it_was_typed(show):
+    assert re.search(r'name="answer_ms"\s+value="12.5"', page := show(answer_ms="12.5"))
+    assert re.search(r"<details[^>]*\bopen\b", page)
+    assert 'value="soon"' in show(answer_ms="soon")
+
+
 def assert_prefilled(page):
     assert selected(page, "target") == ["outcome"]
     assert selected(page, "problem_type") == ["binary"]
