@@ -13,6 +13,7 @@ from smartml.local import LocalStackError
 from smartml.local.machine import PART_MARK, STACK_MARK, port_is_free, stop_marked
 
 _LARGEST_LOG = 10 * 2**20
+_PORT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,13 @@ class PartProcess:
         process.wait()
         stop_marked(self._marks, within=2.0)
         self._process = None
+        self._wait_for_port()
+
+    def _wait_for_port(self) -> None:
+        """A process that is ending has no environment to be found by any more, but may still hold its socket."""
+        deadline = time.monotonic() + _PORT_SECONDS
+        while self.part.port is not None and not port_is_free(self.part.port) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def last_words(self) -> str:
         """Where the log is, with its last line."""

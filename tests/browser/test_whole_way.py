@@ -100,7 +100,7 @@ def test_the_whole_way(page: Page, tumours: Path):
 
 def predict_a_file(page: Page, path: Path) -> None:
     """From the page of a model: send a file, watch, read what was found, take the result away."""
-    page.get_by_role("link", name="Predict a file").click()
+    page.locator("#batches").get_by_role("link", name="Predict a file").click()
     expect(page.locator("#batches")).to_contain_text("No file has been predicted")
     half = path.with_name("half.csv")
     half.write_text("".join(path.read_text().splitlines(keepends=True)[:301]))
