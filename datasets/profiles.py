@@ -144,6 +144,12 @@ def relation_to(*, dataset: Dataset, target: str, types: Types) -> TargetRelatio
     return TargetRelation.from_dict(stored["relation"])
 
 
+def suspects(*, dataset: Dataset, target: str) -> tuple[str, ...]:
+    """The columns that give this target away by themselves, as far as somebody has looked; starts nothing."""
+    known = relation_to(dataset=dataset, target=target, types=overrides.types_of(dataset=dataset))
+    return () if known is None else tuple(found.column for found in known.relations if found.is_suspect)
+
+
 def choose_type(*, dataset: Dataset, column: str, type: ColumnType | None) -> None:
     """Store the type of a column of the table, and have everything that depends on it made anew."""
     overrides.set_type(dataset=dataset, column=column, type=type)

@@ -28,11 +28,13 @@ def train_evidence(request: UserRequest, dataset_id: str) -> HttpResponse:
         context["state"] = state
         if state is not None and state.relation is not None:
             suspects = [found for found in state.relation.relations if found.is_suspect]
+            ticked = request.GET.getlist("leave_out")
             asked = [("target", target), *(("leave_out", found.column) for found in suspects)]
             if model_id := request.GET.get("model_id"):
                 asked.insert(0, ("model", model_id))
             context |= {
                 "suspects": suspects[:_MOST],
+                "are_ticked": all(found.column in ticked for found in suspects),
                 "more": max(len(suspects) - _MOST, 0),
                 "without": f"{reverse('models:train', args=[dataset.id])}?{urlencode(asked)}",
             }

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from accounts import tickets
+from datasets import profiles
 from datasets import services as datasets
 from datasets.previews import sole_reader
 from datasets.records import Dataset
@@ -90,7 +91,8 @@ def _initial(
     request: UserRequest, dataset: Dataset, model: Model | None, columns: tuple[str, ...]
 ) -> dict[str, object]:
     """Prefill: the settings of an earlier version or training, else the dataset's chosen target; then what the
-    address asks for: ``target``, columns to ``leave_out`` besides those left out before, ``answer_ms``."""
+    address asks for: ``target``, columns to ``leave_out`` besides those left out before, ``answer_ms``.
+    Columns that give the target away are left out to begin with."""
     initial: dict[str, object] = {"target": dataset.target_column or ""}
     if (earlier := _earlier_settings(request, model)) is not None:
         initial |= setup_initial(earlier, columns)
@@ -103,6 +105,9 @@ def _initial(
         # As it was asked for: what cannot be taken is refused at its field, like anything else that is typed there.
         initial["answer_ms"] = asked
     left_out = {*request.GET.getlist("leave_out"), *(earlier.leave_out if earlier else ())}
+    if earlier is None and initial["target"] in columns:
+        # Whoever trains again has seen them, and decided.
+        left_out |= {*profiles.suspects(dataset=dataset, target=str(initial["target"]))}
     initial["leave_out"] = [name for name in columns if name in left_out and name != initial["target"]]
     return initial
 

@@ -1,12 +1,14 @@
 """Which columns the training form says had better be left out."""
 
+import re
+
 import pytest
 from bson import ObjectId
 from django.urls import reverse
 
 from datasets.activities import ActivityKind
 from storage.mongo import get_database
-from tests.factories import stored_dataset
+from tests.factories import stored_dataset, stored_model
 from tests.profiles import store_relation
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +34,23 @@ def test_columns_that_give_the_target_away_are_named_with_a_form_without_them(cl
     form = reverse("models:train", args=[dataset.id])
     assert f'href="{form}?model={model_id}&amp;target=species&amp;leave_out=wings"' in text
     assert "hx-get" not in text
+
+
+def test_columns_that_are_left_out_already_are_said_to_be(client_for, user, dataset):
+    store_relation(dataset)
+    text = told(client_for(user), dataset, target="species", leave_out=["legs", "wings"])
+    assert "It is left out" in text
+    assert "Start the form" not in text
+
+
+def test_they_are_left_out_to_begin_with_but_not_again(client_for, user, dataset):
+    store_relation(dataset)
+    client, form = client_for(user), reverse("models:train", args=[dataset.id])
+    ticked = re.compile(r'name="leave_out"\s+value="(\w+)"\s+checked')
+    assert ticked.findall(client.get(form, {"target": "species"}).content.decode()) == ["wings"]
+    assert ticked.findall(client.get(form, {"target": "legs"}).content.decode()) == []
+    model = stored_model(user.id, dataset)
+    assert ticked.findall(client.get(form, {"model": model.id}).content.decode()) == []
 
 
 def test_where_nobody_has_looked_it_is_done_once_and_waited_for(client_for, user, dataset):
