@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import subprocess
-import sysconfig
+import sys
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,28 @@ def model(stack, user, settings, monkeypatch):
 
 @pytest.fixture
 def python(tmp_path) -> Path:
-    """An environment of its own with the libraries that are installed, but not with the app."""
+    """A virtual environment of its own, with nothing in it."""
     venv.create(tmp_path / "venv", with_pip=False)
-    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    (packages / "installed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return tmp_path / "venv" / "bin" / "python"
+
+
+def install(python, directory) -> None:
+    """What ``pip install -r requirements.txt`` does, without an index: the distributions it names, in these
+    versions, and no others, file by file from where the app has them."""
+    (packages,) = python.parent.parent.glob("lib/python*/site-packages")
+    lines = (directory / "requirements.txt").read_text().splitlines()
+    for name, version in (line.split("==") for line in lines if "==" in line):
+        found = metadata.distribution(name)
+        assert found.version.partition("+")[0] == version
+        for file in found.files:
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                (packages / file).symlink_to(file.locate())
+    # Nothing that these need is missing, or there in a version that does not suit them.
+    checked = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "check"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def run(python, directory, *arguments, given=b""):
@@ -131,6 +149,7 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     assert fast.model in folders
 
     # From a program.
+    install(python, directory)
     expected = services.predict_rows(model=model, version=1, rows=NASTY).answers
     done = run(python, directory, "-c", PROGRAM, given=json.dumps(NASTY).encode())
     assert done.returncode == 0, done.stderr.decode()
@@ -207,6 +226,7 @@ def test_form_program_file_and_bundle_give_a_row_the_same_answer(stack, user, mo
 
     bundle = b"".join(client_for(user).get(reverse("models:bundle", args=[model.id, 1])).streaming_content)
     zipfile.ZipFile(io.BytesIO(bundle)).extractall(tmp_path / "bundle")
+    install(python, tmp_path / "bundle")
     done = run(python, tmp_path, tmp_path / "bundle/predict.py", "-", given=as_csv(rows))
     assert done.returncode == 0, done.stderr.decode()
 
