@@ -4,6 +4,7 @@ The cache is the server's own; nothing of it reaches MongoDB.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -122,8 +123,17 @@ def normalised(*, dataset: Dataset, on_bytes: Callable[[int], None] | None = Non
     """
     with workspace("dataset") as directory:
         path = directory / "table.csv"
-        normalise(_counted(read_chunks(dataset=dataset), on_bytes), _dialect(dataset), path)
+        normalise(_counted(_read_ahead(read_chunks(dataset=dataset)), on_bytes), _dialect(dataset), path)
         yield path
+
+
+def _read_ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same; each piece is fetched while the one before is worked on."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
 
 
 def _counted(chunks: Iterator[bytes], on_bytes: Callable[[int], None] | None) -> Iterator[bytes]:

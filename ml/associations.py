@@ -14,10 +14,10 @@ from ml.column_looks import Plan, Way
 from ml.column_scan import Scanner, by_plan
 from ml.column_types import ColumnType
 from ml.column_values import fetch_stacked
+from ml.compared import MAX_ROWS, Compared
 from ml.profile_records import AssociationKind, Associations, ColumnProfile
 
 MAX_COLUMNS = 40
-MAX_ROWS = 10_000
 # Rarer values of a category count as one.
 _LEVELS = 30
 # Closer than this is a function, but for rounding.
@@ -55,19 +55,36 @@ _NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE)
 _CATEGORIES = (ColumnType.BOOLEAN, ColumnType.CATEGORY)
 
 
-def associations_of(scanner: Scanner, columns: Sequence[ColumnProfile]) -> Associations | None:
+def associations_of(
+    scanner: Scanner, columns: Sequence[ColumnProfile], compared: Compared | None
+) -> Associations | None:
     """Of the columns that have numbers, dates or categories; of many, those with the fewest gaps.
 
     :param scanner: over the sample.
+    :param compared: what is left of the sample from before; None where its columns were not in memory all at once.
     """
     usable = [i for i, column in enumerate(columns) if column.unique > 1 and column.type in _NUMBERS + _CATEGORIES]
     chosen = sorted(sorted(usable, key=lambda index: columns[index].missing)[:MAX_COLUMNS])
     if len(chosen) < 2:
         return None
-    scanner.load(chosen)
-    step = round(scanner.loaded_rows / MAX_ROWS)
-    series, rows = series_of(scanner, {i: columns[i] for i in chosen}, every=max(1, step))
+    found = {i: _remembered(columns[i], i, compared) for i in chosen} if compared is not None else {}
+    series, rows = [one for one in found.values() if one is not None], compared.rows if compared else 0
+    if len(series) < len(chosen):
+        scanner.load(chosen)
+        step = round(scanner.loaded_rows / MAX_ROWS)
+        series, rows = series_of(scanner, {i: columns[i] for i in chosen}, every=max(1, step))
     return associate(series, rows=rows, note=_note(len(chosen), len(usable), rows, columns[0].rows))
+
+
+def _remembered(column: ColumnProfile, index: int, compared: Compared) -> Series | None:
+    if column.type in _CATEGORIES:
+        return categories(column.name, *compared.texts(index), levels=_LEVELS)
+    numbers = compared.numbers(index, dates=column.type == ColumnType.DATE)
+    return None if numbers is None else _numbers(column.name, numbers)
+
+
+def _numbers(name: str, numbers: NDArray[np.float64]) -> Series:
+    return Series(name=name, kind="number", numbers=np.where(np.isfinite(numbers), numbers, np.nan))
 
 
 def series_of(
@@ -90,9 +107,7 @@ def series_of(
         if column.type in _CATEGORIES:
             series.append(categories(column.name, np.asarray(array.data), missing, levels=levels))
         else:
-            numbers = np.where(missing, np.nan, array.data).astype(np.float64)
-            numbers[~np.isfinite(numbers)] = np.nan
-            series.append(Series(name=column.name, kind="number", numbers=numbers))
+            series.append(_numbers(column.name, np.where(missing, np.nan, array.data).astype(np.float64)))
     return series, len(missing)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from ml.column_profiles import numbers_of, profile_of, wants_top
 from ml.column_scan import Scanner
 from ml.column_types import BLANKS, ColumnFacts, ColumnType, ValueFormat, facts_of, is_missing
 from ml.column_values import Cells, Numbers, Order, fetch_cells, order_of, repetitions, top_values
+from ml.compared import Compared
 from ml.duplicates import Hashes, fold
 from ml.profile_records import ColumnProfile
 from ml.value_formats import is_date, is_numeric
@@ -53,19 +55,68 @@ class Part:
 
 @dataclass(slots=True)
 class Gathered:
-    """What is known so far. ``keys`` name columns with equal values, ``distinct`` counts those of the sample."""
+    """What is known so far. ``keys`` name columns with equal values, ``distinct`` counts those of the sample.
+
+    ``compared`` are rows of the sample, where all columns fitted in memory at once.
+    """
 
     parts: list[Part] = field(default_factory=list)
     keys: dict[bytes, list[int]] = field(default_factory=dict)
     distinct: dict[int, int] = field(default_factory=dict)
     row_hashes: Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    compared: Compared | None = None
+
+    @property
+    def sampled_rows(self) -> int:
+        return len(self.row_hashes)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Half:
+    """Half of the columns. ``keys`` are equal where all values of two columns are."""
+
+    found: list[Part] = field(default_factory=list)
+    cells: Cells = field(default_factory=lambda: Cells(hashes={}, numbers={}))
+    keys: dict[int, bytes] = field(default_factory=dict)
 
 
 def look_at_part(scanner: Scanner, columns: range, head: Sequence[Sequence[str]], got: Gathered) -> list[Part]:
-    """The loaded columns; what concerns the whole table is added to ``got``."""
-    plans = {index: _plan_of_head(scanner, index, head[index]) for index in columns}
-    looks = scanner.look_at_part(plans)
-    cells = fetch_cells(scanner, {i: _plan_of_cells(looks[i], plans[i]) for i in columns})
+    """Some columns of a small source; what concerns the whole table is added to ``got``.
+
+    Two threads share the work: DuckDB and numpy let others run meanwhile.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(lambda: [_facts_of_head(head[index], scanner.formats) for index in columns])
+        scanner.load(columns)
+        facts = dict(zip(columns, reading.result(), strict=True))
+        plans = {index: _plan_of_head(scanner, index, facts[index], len(head[index])) for index in columns}
+        with scanner.beside() as other:
+            looking = pool.submit(_look_at_half, other, {index: plans[index] for index in columns[1::2]})
+            halves = _look_at_half(scanner, {index: plans[index] for index in columns[::2]}), looking.result()
+    return _gathered(got, scanner, halves)
+
+
+def _gathered(got: Gathered, scanner: Scanner, halves: tuple[_Half, _Half]) -> list[Part]:
+    one, other = halves
+    found = sorted(one.found + other.found, key=lambda part: part.index)
+    cells = Cells(hashes=one.cells.hashes | other.cells.hashes, numbers=one.cells.numbers | other.cells.numbers)
+    keys = one.keys | other.keys
+    for part in found:
+        hashes = cells.hashes[part.index]
+        got.distinct[part.index] = part.look.facts.distinct
+        got.row_hashes = fold(got.row_hashes, hashes) if part.index else hashes.copy()
+        if part.look.facts.distinct > 1:
+            got.keys.setdefault(keys[part.index], []).append(part.index)
+    if len(found) == len(scanner.names):
+        got.compared = Compared.of(scanner, {part.index: part.look for part in found}, cells)
+    return found
+
+
+def _look_at_half(scanner: Scanner, plans: Mapping[int, Plan]) -> _Half:
+    if not plans:
+        return _Half()
+    looks, numbers = scanner.look_at_part(plans)
+    cells = fetch_cells(scanner, {i: _plan_of_cells(looks[i], plan) for i, plan in plans.items()}, numbers)
     counts = {index: _counts(cells, index, look) for index, look in looks.items()}
     for index, look in looks.items():
         if not look.distinct_is_exact:
@@ -74,29 +125,21 @@ def look_at_part(scanner: Scanner, columns: range, head: Sequence[Sequence[str]]
     tops = top_values(scanner, {index: cells.hashes[index] for index in listed})
     found = []
     for index, look in looks.items():
-        _gather(got, index, look, cells)
         array = cells.numbers.get(index)
-        numbers = None if array is None or look.values is not None else Numbers.of_array(array)
+        counted = None if array is None or look.values is not None else Numbers.of_array(array)
         top = tops.get(index, ())
         part = Part(
             index=index,
             look=look,
             plan=plans[index],
-            numbers=numbers,
+            numbers=counted,
             top=top,
             order=order_of(cells.hashes[index], array, counts[index]),
-            profile=profile_of(look, numbers, top, override=scanner.overrides.get(look.name), sampled_rows=0),
+            profile=profile_of(look, counted, top, override=scanner.overrides.get(look.name), sampled_rows=0),
         )
         found.append(part)
-    return found
-
-
-def _gather(got: Gathered, index: int, look: Look, cells: Cells) -> None:
-    hashes = cells.hashes[index]
-    got.distinct[index] = look.facts.distinct
-    got.row_hashes = fold(got.row_hashes, hashes) if index else hashes.copy()
-    if look.facts.distinct > 1:
-        got.keys.setdefault(hashlib.blake2b(hashes.tobytes(), digest_size=16).digest(), []).append(index)
+    keys = {index: hashlib.blake2b(hashes.data, digest_size=16).digest() for index, hashes in cells.hashes.items()}
+    return _Half(found=found, cells=cells, keys=keys)
 
 
 def _counts(cells: Cells, index: int, look: Look) -> NDArray[np.int64]:
@@ -154,12 +197,17 @@ def equal_columns(got: Gathered, scanner: Scanner | None = None) -> list[tuple[i
 # -- plans -------------------------------------------------------------------------------------------------------
 
 
-def _plan_of_head(scanner: Scanner, index: int, values: Sequence[str]) -> Plan:
-    facts = facts_of(values, scanner.formats)
-    is_all = len(values) >= scanner.loaded_rows
+def _facts_of_head(values: Sequence[str], formats: ValueFormat) -> ColumnFacts:
+    facts = facts_of(values, formats)
+    if facts.all_numeric or facts.all_date or facts.all_whole:
+        return facts
+    return _mostly(facts, values, formats)
+
+
+def _plan_of_head(scanner: Scanner, index: int, facts: ColumnFacts, rows: int) -> Plan:
+    """``facts`` are those of the first ``rows`` rows."""
+    is_all = rows >= scanner.loaded_rows
     counted = facts.distinct <= COUNTED_VALUES and (is_all or facts.distinct * _EACH <= facts.present)
-    if not counted and not (facts.all_numeric or facts.all_date or facts.all_whole):
-        facts = _mostly(facts, values, scanner.formats)
     return _plan(facts, scanner.overrides.get(scanner.names[index]), counted=counted)
 
 

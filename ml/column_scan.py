@@ -4,9 +4,13 @@ A plan says how a column is looked at, so that most values pay for one test only
 recognised at once; what is left is trimmed, compared with the words for "missing", and tried with the full rules.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ml.column_looks import Look, Plan, Way, counted_look_of, look_of
 from ml.column_types import (
@@ -56,38 +60,90 @@ class Scanner:
         self._loaded: set[int] = set()
         self._blanks = blanks
 
+    @contextmanager
+    def beside(self) -> "Iterator[Scanner]":
+        """Another one of the same source, to be used at the same time in a thread of its own."""
+        with closing(self.connection.cursor()) as cursor:
+            other = Scanner(cursor, self.names, formats=self.formats, blanks=self._blanks, overrides=self.overrides)
+            other.loaded_rows, other._loaded = self.loaded_rows, self._loaded
+            yield other
+
     def load(self, columns: Sequence[int]) -> None:
         """Make the table ``part`` of some columns of the file, which must be small, unless they are in it."""
         if self._loaded.issuperset(columns):
             return
         self._loaded = set(columns)
         listed = ", ".join(f"c{index}" for index in columns)
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS SELECT {listed} FROM raw")  # noqa: S608
+        self.connection.execute(f"CREATE OR REPLACE TABLE part AS SELECT {listed} FROM raw")  # noqa: S608
         [(self.loaded_rows,)] = self.connection.execute("SELECT count(*) FROM part").fetchall()
+
+    def hashes_of(self, texts: Sequence[str | None]) -> NDArray[np.uint64]:
+        """What :meth:`trimmed` values that are equal to these hash to."""
+        sql = "SELECT hash(t) AS h FROM (SELECT unnest(?::VARCHAR[]) AS t)"
+        return np.asarray(self.connection.execute(sql, [list(texts)]).fetchnumpy()["h"])
 
     def type_of(self, look: Look) -> ColumnType:
         return self.overrides.get(look.name, look.type)
 
-    def look_at_part(self, plans: Mapping[int, Plan]) -> dict[int, Look]:
-        """The loaded columns. Different values are left to be counted by who can do it without an estimate."""
+    def look_at_part(self, plans: Mapping[int, Plan]) -> tuple[dict[int, Look], dict[int, Any]]:
+        """The loaded columns, and the numbers of those that were looked at as numbers, by row. Different values are
+        left to be counted by who can do it without an estimate."""
         # Columns with the same plan are put one below the other: SQL for each takes longer to plan than to run.
         looks: dict[int, Look] = {}
+        numbers: dict[int, Any] = {}
         for plan, columns in by_plan(plans).items():
-            source = self.stacked(columns, plan)
             if plan.way == Way.COUNTED:
-                looks |= self._counted_looks(self._grouped("c", source, columns), self.loaded_rows)
+                grouped = self._grouped("c", self.stacked(columns, plan), columns)
+                looks |= self._counted_looks(grouped, self.loaded_rows)
                 continue
-            wanted = self._aggregates("c", plan, exact=True)
-            rows = self.connection.execute(
-                f"SELECT k, {', '.join(wanted.values())} FROM {source} GROUP BY k"  # noqa: S608
-            ).fetchall()
-            found = {index: dict(zip(wanted, values, strict=True)) for index, *values in rows}
-            with_gaps = [index for index, got in found.items() if got["all gaps"]]
-            gaps = self._grouped("c_m", self.stacked(with_gaps, plan), with_gaps) if with_gaps else {}
-            for index, got in found.items():
-                got["gaps"] = gaps.get(index, {})
-                looks[index] = self._look(index, self.loaded_rows, got, plan)
-        return {index: looks[index] for index in plans}
+            if plan.way == Way.NUMBER:
+                plain, fetched = self._numbers(columns, plan)
+                looks |= plain
+                numbers |= fetched
+            looks |= self._aggregated([index for index in columns if index not in looks], plan)
+        return {index: looks[index] for index in plans}, numbers
+
+    def _aggregated(self, columns: Sequence[int], plan: Plan) -> dict[int, Look]:
+        if not columns:
+            return {}
+        wanted = self._aggregates("c", plan, exact=True)
+        rows = self.connection.execute(
+            f"SELECT k, {', '.join(wanted.values())} FROM {self.stacked(columns, plan)} GROUP BY k"  # noqa: S608
+        ).fetchall()
+        found = {index: dict(zip(wanted, values, strict=True)) for index, *values in rows}
+        with_gaps = [index for index, got in found.items() if got["all gaps"]]
+        gaps = self._grouped("c_m", self.stacked(with_gaps, plan), with_gaps) if with_gaps else {}
+        return {
+            index: self._look(index, self.loaded_rows, got | {"gaps": gaps.get(index, {})}, plan)
+            for index, got in found.items()
+        }
+
+    def _numbers(self, columns: Sequence[int], plan: Plan) -> tuple[dict[int, Look], dict[int, Any]]:
+        """The numbers of loaded columns, and how those look that have nothing else, neither words nor infinity."""
+        whole = ", c_i AS i" if plan.whole else ""
+        sql = f"SELECT c_n AS n, c IS NOT NULL AND c_n IS NULL AS other{whole} FROM {self.stacked(columns, plan)}"  # noqa: S608
+        fetched = self.connection.execute(sql).fetchnumpy()
+        by_column = {
+            key: dict(zip(columns, np.split(array, len(columns)), strict=True)) for key, array in fetched.items()
+        }
+        numbers = {index: np.ma.filled(array, np.nan) for index, array in by_column["n"].items()}
+        looks = {}
+        for index, array in by_column["n"].items():
+            present = np.ma.compressed(np.ma.asarray(array))
+            if plan.length or by_column["other"][index].any() or not len(present) or not np.isfinite(present).all():
+                continue
+            got = _moments(present) | {"example": self._first(index)}
+            if plan.whole:
+                fitting = np.ma.compressed(np.ma.asarray(by_column["i"][index]))
+                low, high = (int(fitting.min()), int(fitting.max())) if len(fitting) else (None, None)
+                got |= {"whole": len(fitting), "low_whole": low, "high_whole": high}
+            looks[index] = self._look(index, self.loaded_rows, got, plan)
+        return looks, numbers
+
+    def _first(self, index: int) -> str:
+        sql = f"SELECT c{index} FROM part WHERE c{index} IS NOT NULL LIMIT 1"  # noqa: S608 - all ours
+        [(value,)] = self.connection.execute(sql).fetchall()
+        return str(value)
 
     def _grouped(self, what: str, source: str, columns: Sequence[int]) -> dict[int, dict[str, int]]:
         """The different values of columns with their counts."""
@@ -138,7 +194,7 @@ class Scanner:
         return look
 
     def _has_fraction(self, index: int) -> bool:
-        t = f"trim(c{index}, {self._blanks_sql()})"
+        t = self._trim(f"c{index}")
         test = f"({number_sql(t, self.formats)}) IS NOT NULL AND {has_fraction_sql(t, self.formats)}"
         source = "part" if index in self._loaded else "raw"
         [(count,)] = self.connection.execute(f"SELECT count_if({test}) FROM {source}").fetchall()  # noqa: S608
@@ -170,7 +226,7 @@ class Scanner:
         full = number_sql(f"{c}_t", self.formats) if plan.way == Way.NUMBER else date_sql(f"{c}_t", self.formats)
         stages = [
             f"{self._at_once(c, plan)} AS {c}_f",
-            f"CASE WHEN {c}_f IS NULL AND {c} IS NOT NULL THEN trim({c}, {self._blanks_sql()}) END AS {c}_t",
+            f"CASE WHEN {c}_f IS NULL AND {c} IS NOT NULL THEN {self._trim(c)} END AS {c}_t",
             missing,
             f"coalesce({c}_f::{kind}, CASE WHEN {c}_t IS NOT NULL AND {c}_m IS NULL THEN {full} END) AS {c}_n",
             f"CASE WHEN {c}_t IS NOT NULL AND {c}_m IS NULL AND {c}_n IS NULL THEN {c}_t END AS {c}_w",
@@ -183,11 +239,15 @@ class Scanner:
         return stages
 
     def trimmed(self, c: str) -> str:
+        if not self._blanks:
+            return c
         ends = "".join(f" OR suffix({c}, chr({ord(blank)}))" for blank in self._blanks)
-        return f"CASE WHEN {c} < '!'{ends} THEN trim({c}, {self._blanks_sql()}) ELSE {c} END"
+        return f"CASE WHEN {c} < '!'{ends} THEN {self._trim(c)} ELSE {c} END"
 
-    def _blanks_sql(self) -> str:
-        return f"concat({', '.join(f'chr({ord(blank)})' for blank in self._blanks)}, '')"
+    def _trim(self, c: str) -> str:
+        return (
+            f"trim({c}, concat({', '.join(f'chr({ord(blank)})' for blank in self._blanks)}))" if self._blanks else c
+        )
 
     def _at_once(self, c: str, plan: Plan) -> str:
         """What a value is, by tests that tell the usual ones; NULL says nothing."""
@@ -265,7 +325,7 @@ class Scanner:
             any_value({is_one_word_sql("t")}), any_value(length(t)),
             any_value({has_fraction_sql("t", self.formats)})
             FROM (SELECT *, {number_sql("t", self.formats)} AS number FROM
-            (SELECT unnest(?::BIGINT[]) AS k, trim(unnest(?::VARCHAR[]), {self._blanks_sql()}) AS t,
+            (SELECT unnest(?::BIGINT[]) AS k, {self._trim("unnest(?::VARCHAR[])")} AS t,
             unnest(?::BIGINT[]) AS n)) GROUP BY k, t ORDER BY 3 DESC, 2""",  # noqa: S608
             [columns, texts, counts],
         ).fetchall()
@@ -275,6 +335,22 @@ class Scanner:
             else:
                 results[index][1].append((text, count, *kinds))
         return results
+
+
+def _moments(numbers: NDArray[np.float64]) -> dict[str, Any]:
+    """What :meth:`Scanner._aggregates` asks for of values that are all finite numbers."""
+    return {
+        "filled": len(numbers),
+        "fit": len(numbers),
+        "gaps": {},
+        "one_word": True,
+        "low": float(numbers.min()),
+        "high": float(numbers.max()),
+        "mean": float(numbers.mean()),
+        "std": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
+        "zeros": int(np.count_nonzero(numbers == 0)),
+        "negatives": int(np.count_nonzero(numbers < 0)),
+    }
 
 
 def by_plan(plans: Mapping[int, Plan]) -> dict[Plan, list[int]]:

@@ -155,13 +155,20 @@ class Cells:
     hashes: dict[int, NDArray[np.uint64]]
     numbers: dict[int, NDArray[np.float64]]
 
+    def thinned(self, every: int) -> Cells:
+        """A copy with every so many rows."""
+        return Cells(
+            hashes={index: array[::every].copy() for index, array in self.hashes.items()},
+            numbers={index: array[::every].copy() for index, array in self.numbers.items()},
+        )
 
-def fetch_cells(scanner: Scanner, plans: dict[int, Plan]) -> Cells:
-    """The loaded columns."""
+
+def fetch_cells(scanner: Scanner, plans: dict[int, Plan], known: dict[int, Any]) -> Cells:
+    """The loaded columns, of which some numbers are known already."""
     sql = f"SELECT hash({scanner.trimmed('c')}) AS v FROM {scanner.stacked(plans)}"  # noqa: S608 - all ours
     hashes = fetch_stacked(scanner, sql, list(plans))
-    numbers: dict[int, Any] = {}
-    for plan, columns in by_plan(plans).items():
+    numbers: dict[int, Any] = dict(known)
+    for plan, columns in by_plan({index: plan for index, plan in plans.items() if index not in known}).items():
         if plan.way in (Way.NUMBER, Way.DATE):
             value = "c_n" if plan.way == Way.NUMBER else "epoch(c_n)"
             sql = f"SELECT {value} AS v FROM {scanner.stacked(columns, plan)}"  # noqa: S608 - all ours

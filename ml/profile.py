@@ -23,7 +23,7 @@ from ml.duplicates import count_repeated_rows, repeated
 from ml.profile_records import Associations, ColumnProfile, TableProfile
 from ml.quality import check_table
 from ml.sampling import Sample, take_sample
-from ml.scan import Table, open_table, read_head
+from ml.scan import THREADS, Table, open_table, read_head
 from ml.suggestion import suggest_target
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Profiler:
         self._got = Gathered()
 
     def run(self) -> TableProfile:
-        with self._opened(self._sample.path) as table:
+        with self._opened(self._sample.path, threads=1) as table:
             small = self._scanner(table.connection)
             if self._sample.is_whole:
                 self._look(small, None)
@@ -99,7 +99,7 @@ class _Profiler:
                     pairs = equal_columns(self._got, large)
             self._on_progress("relations", _RELATIONS)
             columns = tuple(part.profile for part in self._got.parts)
-            associations = associations_of(small, columns)
+            associations = associations_of(small, columns, self._got.compared)
         return self._table(columns, duplicates, pairs, associations)
 
     def _table(
@@ -129,8 +129,10 @@ class _Profiler:
             suggestion=suggest_target(columns, associations),
         )
 
-    def _opened(self, path: Path) -> AbstractContextManager[Table]:
-        return open_table(path, self._width, memory_limit=_MEMORY_LIMIT, longest=self._sample.longest)
+    def _opened(self, path: Path, threads: int = THREADS) -> AbstractContextManager[Table]:
+        return open_table(
+            path, self._width, memory_limit=_MEMORY_LIMIT, threads=threads, longest=self._sample.longest
+        )
 
     def _scanner(self, connection: duckdb.DuckDBPyConnection) -> Scanner:
         return Scanner(
@@ -140,7 +142,6 @@ class _Profiler:
     def _look(self, small: Scanner, large: Scanner | None) -> None:
         for start in range(0, self._width, self._sample.part):
             columns = range(start, min(start + self._sample.part, self._width))
-            small.load(columns)
             found = look_at_part(small, columns, self._head, self._got)
             if large is not None:
                 self._on_columns(tuple(replace(part.profile, is_preliminary=True) for part in found))

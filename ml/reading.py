@@ -74,10 +74,12 @@ class Rows:
         plain = not split.has_quotes and not escaped and b"," not in buffer and b'"' not in buffer
         if plain or (split.regular and not escaped and (layout.delimiter, layout.quotechar) == (",", '"')):
             starts, ends = split.starts[self.first :][self.fits], split.ends[self.first :][self.fits]
-            if self.overhangs is not None:
-                ends = ends - self.overhangs[self.fits]
-            lines = [buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-            clean = b"\n".join([*lines, b""])
+            if self.overhangs is None and np.array_equal(starts[1:], ends[:-1] + 1) and b"\r" not in buffer:
+                clean = buffer[starts[0] : ends[-1]] + b"\n"  # nothing but LF stands between these records
+            else:
+                ends = ends if self.overhangs is None else ends - self.overhangs[self.fits]
+                lines = [buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+                clean = b"\n".join([*lines, b""])
             return clean.replace(layout.delimiter.encode(), b",") if plain and layout.delimiter != "," else clean
         return as_csv(self.values())
 

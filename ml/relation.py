@@ -47,7 +47,9 @@ def relate(
     rows = ROWS if len(names) <= _MANY_COLUMNS else _FEWER_ROWS
     sample = take_sample(path, width=len(names), rows=rows)
     try:
-        with open_table(sample.path, len(names), memory_limit=_MEMORY_LIMIT, longest=sample.longest) as table:
+        with open_table(
+            sample.path, len(names), memory_limit=_MEMORY_LIMIT, threads=1, longest=sample.longest
+        ) as table:
             scanner = Scanner(table.connection, names, formats=formats, blanks=sample.blanks, overrides=overrides)
             return _Relating(scanner, sample, head, summary, problem_type, rows).run()
     finally:
@@ -73,7 +75,7 @@ class _Relating:
     def run(self) -> TargetRelation:
         self._look_at_parts()
         scanner, target = self._scanner, self._target
-        every = max(1, round(scanner.loaded_rows / self._rows))
+        every = max(1, round(self._got.sampled_rows / self._rows))
         answers = self._answers(every)
         group = self._group()
         keys = self._got.row_hashes[::every]
@@ -105,7 +107,6 @@ class _Relating:
         width = len(self._scanner.names)
         for start in range(0, width, self._sample.part):
             columns = range(start, min(start + self._sample.part, width))
-            self._scanner.load(columns)
             self._got.parts += look_at_part(self._scanner, columns, self._head, self._got)
 
     def _answers(self, every: int) -> Answers:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 # Up to this size every row is looked at, whatever the figure; beyond it some figures are of a sample, and say so.
 WHOLE_BYTES = 32 << 20
 # Cells are held as arrays, 16 bytes each.
@@ -73,19 +75,22 @@ def _read_marks(file: BinaryIO) -> _Marks:
     is_short = True
     quotes: list[int] = []
     others = {"\t": False, "\r": False}
+    has_edges, edge = False, b"\n"
     while block := file.read(_BLOCK):
         size += len(block)
         line_ends += block.count(b"\n")
         for mark, seen in others.items():
             others[mark] = seen or mark.encode() in block
         has_quotes = b'"' in block
+        has_edges = has_edges or _has_blank_edges(edge + block)
+        edge = block[-1:]
         is_short = is_short and _ends_everywhere(block, total & 1)
         for start in range(0, len(block), _STEP):
             quotes.append(total)
             if has_quotes:
                 total += block.count(b'"', start, start + _STEP)
     # A line end can be part of a value inside quotes only.
-    blanks = " " + "".join(mark for mark, seen in others.items() if seen) + ("\n" if total else "")
+    blanks = " " * has_edges + "".join(mark for mark, seen in others.items() if seen) + ("\n" if total else "")
     return _Marks(
         size=size,
         line_ends=line_ends,
@@ -93,6 +98,14 @@ def _read_marks(file: BinaryIO) -> _Marks:
         blanks=blanks,
         longest=2 * _STRETCH if is_short else None,
     )
+
+
+def _has_blank_edges(block: bytes) -> bool:
+    """Whether a value may begin or end with a space: there is one beside a comma, a quote or a line end."""
+    data = np.frombuffer(block, dtype=np.uint8)
+    spaces = np.flatnonzero(data == ord(" "))
+    beside = data[np.concatenate((spaces[spaces > 0] - 1, spaces[spaces < len(data) - 1] + 1))]
+    return any((beside == mark).any() for mark in b',"\n')
 
 
 def _ends_everywhere(block: bytes, inside: int) -> bool:

@@ -99,17 +99,19 @@ def _cleaned(columns: Iterable[int]) -> str:
 
 @contextmanager
 def open_table(
-    path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT, longest: int | None = None
+    path: Path, width: int, *, memory_limit: str = MEMORY_LIMIT, threads: int = THREADS, longest: int | None = None
 ) -> Iterator[Table]:
     """The file, read anew by every query, within the memory limit.
 
+    :param threads: of DuckDB's own. One does for a small file: it has too few rows to share, and waiting for each
+        other costs more than half as much again.
     :param longest: no record is longer than that, where this is known: buffers need not be as large then.
     """
     import duckdb
 
     settings: dict[str, Any] = {
         "memory_limit": memory_limit,
-        "threads": THREADS,
+        "threads": threads,
         # Beside the file, in the workspace that its owner removes.
         "temp_directory": str(path.parent / f".{path.name}.spill"),
         "autoinstall_known_extensions": False,

@@ -317,3 +317,21 @@ def test_a_target_is_suggested_by_name_and_place(tmp_path, names, expected):
     assert suggestion.column == expected
     assert f"`{expected}`" in suggestion.reason
     assert all(column != expected for column, _ in suggestion.others)
+
+
+@pytest.mark.parametrize("kind", [None, *ColumnType])
+def test_associations_are_the_same_when_the_columns_are_read_again(tmp_path, monkeypatch, kind):
+    numbers = random.Random(8)
+    columns = mixed(700) | {
+        "gaps": [numbers.choice(["1", "2.5", "unknown", "NA", "x", ""]) for _ in range(700)],
+        "padded": [numbers.choice([" a", "b ", "c"]) for _ in range(700)],
+        "huge": [numbers.choice(["1e400", "9007199254740993", "12345678901234567890"]) for _ in range(700)],
+        "months": [numbers.choice(["2020-01-01", "2020-02-01", "none"]) for _ in range(700)],
+    }
+    overrides = {} if kind is None else dict.fromkeys(["whole", "city", "gaps", "months", "few"], kind)
+    at_once = profile(tmp_path / "t.csv", columns, overrides=overrides)
+    compare = profile_module.associations_of
+    monkeypatch.setattr(
+        profile_module, "associations_of", lambda small, columns, compared: compare(small, columns, None)
+    )
+    assert profile(tmp_path / "t.csv", columns, overrides=overrides) == at_once

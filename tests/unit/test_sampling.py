@@ -34,13 +34,25 @@ def test_a_sample_is_of_whole_records_from_all_over_the_file(tmp_path, text):
 def test_a_small_file_is_its_own_sample(tmp_path):
     path = write_table(tmp_path / "t.csv", {"a": ["1", "2"], "b": ["x", "y\tz"]})
     sample = take_sample(path, width=2)
-    assert (sample.path, sample.is_whole, sample.part, sample.blanks) == (path, True, 2, " \t")
+    assert (sample.path, sample.is_whole, sample.part, sample.blanks) == (path, True, 2, "\t")
+
+
+@pytest.mark.parametrize("value", [" a", "a ", " a,b", "a,b ", '" ', ' "', " "])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_space_at_an_end_of_a_value_is_seen(tmp_path, monkeypatch, value, place):
+    columns = [["x y"], ["x, y"], ["z z"]]
+    columns[place] = [value]
+    path = write_table(tmp_path / "t.csv", dict(zip("abc", columns, strict=True)))
+    for block in (1, 2, 3, 4 << 20):
+        monkeypatch.setattr("ml.sampling._BLOCK", block)
+        assert take_sample(path, width=3).blanks.startswith(" ")
+    assert take_sample(write_table(path, {"a": ["x y"], "b": ["x,y"]}), width=2).blanks == "\n"
 
 
 def test_blanks_and_the_longest_record(tmp_path):
     short = write_table(tmp_path / "s.csv", {"a": ["1"] * 400_000})
     assert take_sample(short, width=1).longest == 512 << 10
-    assert take_sample(short, width=1).blanks == " "
+    assert take_sample(short, width=1).blanks == ""
     long = write_table(tmp_path / "l.csv", {"a": ["1", "\n" * 900_000, "\r"]})
     assert take_sample(long, width=1).longest is None
-    assert take_sample(long, width=1).blanks == " \r\n"
+    assert take_sample(long, width=1).blanks == "\r\n"
