@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,10 @@ __all__ = ["Evaluation", "ModelRow", "class_name", "evaluate", "lower_is_better"
 # How long the times of single rows may take; models that are not reached have none.
 _TIMING_SECONDS = 8.0
 _TIMED_ROWS = 5
+_TIMED_TURNS = 3
+# A model is recommended for its speed when it takes at most this share of the chosen one's time: less than that is
+# within what the same model takes from one time to the next.
+_QUICKER = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +169,11 @@ def evaluate(
     with quiet_autogluon():
         rows = _leaderboard(predictor, said, _one_row_seconds(predictor, holdout))
     duplicates, seen = _repeated(train, holdout)
-    intervals, rows, recommended = _with_intervals(answers, rows, best=best, metric=metric, metrics=metrics)
+    trainer = predictor._trainer
+    holds_best = {row.name for row in rows if best in trainer.get_minimum_model_set(row.name)} - {best}
+    intervals, rows, recommended = _with_intervals(
+        answers, rows, best=best, metric=metric, metrics=metrics, holds_best=holds_best
+    )
     return Evaluation(
         metric_name=metric,
         lower_is_better=lower_is_better(metric),
@@ -202,6 +210,7 @@ def _with_intervals(
     best: str,
     metric: str,
     metrics: Mapping[str, float | None],
+    holds_best: Collection[str],
 ) -> tuple[dict[str, Interval], tuple[ModelRow, ...], str | None]:
     """The intervals of the best model's metrics; the leaderboard with its own, and ties; the quickest in the tie.
 
@@ -217,9 +226,18 @@ def _with_intervals(
         found.append(replace(row, interval=bounds, tied=tied))
     intervals = {name: _interval(name, metrics[name], drawn[best][name], answers[best].rows) for name in defined}
     known = {name: bounds for name, bounds in intervals.items() if bounds is not None}
-    timed = [(row.one_row_seconds, row.name) for row in found if row.tied and row.one_row_seconds is not None]
-    quickest = min(timed)[1] if timed else best
-    return known, tuple(found), None if quickest == best else quickest
+    return known, tuple(found), _quickest(found, best=best, holds_best=holds_best)
+
+
+def _quickest(rows: Sequence[ModelRow], *, best: str, holds_best: Collection[str]) -> str | None:
+    """Of the models in the tie the one that is plainly quicker than the chosen one, if there is any. One that asks
+    the chosen one and does more (``holds_best``) cannot be."""
+    times = {row.name: row.one_row_seconds for row in rows if row.tied and row.one_row_seconds is not None}
+    quicker = {name: taken for name, taken in times.items() if name not in holds_best and name != best}
+    if best not in times or not quicker:
+        return None
+    name = min(quicker, key=quicker.__getitem__)
+    return name if quicker[name] <= _QUICKER * times[best] else None
 
 
 def _interval(metric: str, value: float | None, drawn: Any, rows: int) -> Interval | None:
@@ -239,26 +257,29 @@ def _repeated(train: DataFrame, holdout: DataFrame) -> tuple[int, int]:
 
 
 def _one_row_seconds(predictor: Any, holdout: DataFrame) -> dict[str, float]:
-    """The median latency of one row for each model, in memory; the best model first, as long as the time lasts."""
+    """The median latency of one row for each model, in memory; the best model first, as long as the time lasts.
+
+    All take their turn before any has its second, so that a machine that is busy for a moment, or not yet warm,
+    does not make one of them look slow.
+    """
     give_up = time.perf_counter() + _TIMING_SECONDS
     best = str(predictor.model_best)
-    found: dict[str, float] = {}
+    taken: dict[str, list[float]] = {}
     row = holdout.head(1).drop(columns=predictor.label)
-    for name in sorted(predictor.model_names(can_infer=True), key=lambda name: name != best):
+    names = sorted(predictor.model_names(can_infer=True), key=lambda name: name != best)
+    for name in names * _TIMED_TURNS:
         predictor.persist([name], max_memory=None)
         try:
             predictor.predict(row, model=name)  # the first answer makes what later ones use
-            seconds = []
             for _ in range(_TIMED_ROWS):
                 start = time.perf_counter()
                 predictor.predict(row, model=name)
-                seconds.append(time.perf_counter() - start)
+                taken.setdefault(name, []).append(time.perf_counter() - start)
         finally:
             predictor.unpersist()
-        found[name] = statistics.median(seconds)
         if time.perf_counter() > give_up:
             break
-    return found
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
 def _size(predictor: Any, name: str) -> int:

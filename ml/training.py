@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitResult:
     """``predictor`` is a fitted ``TabularPredictor``; ``best_model`` was chosen by validation alone.
+    ``fit_seconds``: what the time limit is about, without loading the libraries.
     ``stopped_early``: the person wanted what there was before all models were tried.
 
     ``ran_out_of_time``: a model was left out, or may have been cut short, by the clock, so that fitting again need
@@ -126,7 +127,6 @@ def fit(
     inverse share of its class; validation and later scores stay unweighted. ``structure`` and ``ignored``: see
     ``ml.splits.Split``. ``on_line`` hears what the fit says, see ``ml.fit_log``; it must not raise.
     """
-    started = time.monotonic()
     recipe = _RECIPES[preset]
     metric = metric or usual_metric(problem_type)
     with quiet_autogluon(), overheard(on_line):
@@ -179,7 +179,7 @@ def fit(
         _settle_tie(predictor)
         result = FitResult(
             predictor=predictor,
-            fit_seconds=time.monotonic() - started,
+            fit_seconds=spent,
             metric=metric,
             best_model=str(predictor.model_best),
             stopped_early=listener.stops and listener.why_it_stops != NO_TIME,

@@ -84,7 +84,7 @@ def _settings(side: Side) -> dict[str, str]:
     setup = None if side.evaluation is None else side.evaluation.setup
     if setup is not None:
         facts["Held out"] = held_out(setup.holdout)
-        facts.pop("To be held out", None)
+        facts.pop("Holdout", None)
     if side.evaluation is not None and side.evaluation.stopped_early:
         facts["Ended"] = "early, by its owner"
     return facts

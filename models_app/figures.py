@@ -347,7 +347,9 @@ def _segments(column: ColumnSegments, place: int, error_name: str) -> FigureView
         "x": [each["error"] for each in segments],
         "error_x": {
             "type": "data",
-            "array": [each["high"] - each["error"] for each in segments],
+            "symmetric": False,
+            "array": [max(each["high"] - each["error"], 0) for each in segments],
+            "arrayminus": [max(each["error"] - each["low"], 0) for each in segments],
             "color": "#8a97a6",
             "thickness": 1.5,
         },

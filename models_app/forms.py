@@ -73,6 +73,11 @@ class TrainForm(SetupForm):
     # Not required here: what is wrong with it, the view finds out when it redeems it.
     ticket = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
     model_id = forms.RegexField(regex="^[0-9a-f]{24}$", required=False, widget=forms.HiddenInput)
+    # The target whose suspects have been ticked, so that they are ticked once and not again after a person unticked
+    # one. Not for browsers to remember: it goes with the ticks.
+    suspects_of = forms.CharField(
+        required=False, strip=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"})
+    )
 
     def __init__(self, *args: object, columns: Sequence[str], **kwargs: object) -> None:
         super().__init__(*args, columns=columns, **kwargs)

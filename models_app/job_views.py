@@ -105,9 +105,12 @@ def _initial(
         # As it was asked for: what cannot be taken is refused at its field, like anything else that is typed there.
         initial["answer_ms"] = asked
     left_out = {*request.GET.getlist("leave_out"), *(earlier.leave_out if earlier else ())}
+    # Whoever trains again has seen them, and decided.
+    initial["suspects_of"] = earlier.target if earlier else ""
     if earlier is None and initial["target"] in columns:
-        # Whoever trains again has seen them, and decided.
-        left_out |= {*profiles.suspects(dataset=dataset, target=str(initial["target"]))}
+        suspects = profiles.suspects(dataset=dataset, target=str(initial["target"]))
+        left_out |= {*suspects}
+        initial["suspects_of"] = initial["target"] if suspects else ""
     initial["leave_out"] = [name for name in columns if name in left_out and name != initial["target"]]
     return initial
 

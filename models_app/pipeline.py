@@ -266,6 +266,9 @@ class _Run:
     ) -> training.FitResult:
         """One fit: the model's own, within a ``share`` of the time limit, or that of a fold."""
         job = self.job
+        if is_shown:
+            # It takes seconds, of which the time limit knows nothing.
+            self._stage("Loading the learning libraries", SPLITTING)
         fitted = training.fit(
             split.train,
             target=job.settings.target,

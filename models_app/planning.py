@@ -62,6 +62,12 @@ class Outlook:
     lacks_disk: bool
 
     @property
+    def takes_long(self) -> bool:
+        """Whether earliest and latest finish are told apart on a clock without seconds."""
+        earliest, latest = self.finish
+        return (latest - earliest).total_seconds() >= 60
+
+    @property
     def lacks_memory(self) -> bool:
         return self.plan.memory > self.memory_limit
 

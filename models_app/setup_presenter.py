@@ -57,7 +57,7 @@ def other_problems(decision: ProblemDecision) -> str:
 
 def chosen(settings: JobSettings, *, metric: str) -> tuple[Fact, ...]:
     """What was asked for, beside target, preset and time limit. ``metric``: its name for people."""
-    facts = [Fact(label="Metric", value=metric), Fact(label="To be held out", value=_plan(settings))]
+    facts = [Fact(label="Metric", value=metric), Fact(label="Holdout", value=_plan(settings))]
     if settings.answer_ms is not None:
         facts.append(Fact(label="Answers", value=f"within {settings.answer_ms:g} ms, if a model is that quick"))
     return tuple(facts + _details(settings))

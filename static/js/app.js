@@ -158,6 +158,15 @@
     if (event.persisted) window.location.reload();
   });
 
+  // --- Times of the day in the reader's own zone ------------------------------------------------------------
+  const setClocks = (root) => {
+    for (const clock of root.querySelectorAll?.("time[data-clock]") ?? []) {
+      clock.textContent = new Date(clock.dateTime).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    }
+  };
+  document.addEventListener("DOMContentLoaded", () => setClocks(document));
+  document.addEventListener("htmx:load", (event) => setClocks(event.detail.elt));
+
   // --- What a fragment announces ----------------------------------------------------------------------------
   // A fragment says its state in data-announce; only a new sentence is read out.
   document.addEventListener("htmx:afterSettle", (event) => {

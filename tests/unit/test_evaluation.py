@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
 
+from ml import evaluation
 from ml.evaluation import Evaluation, ModelRow, evaluate
 from ml.problem import Preset, ProblemType
 from smartml.errors import TrainingFailed
@@ -236,14 +238,32 @@ def test_every_defined_metric_has_an_interval_around_it(binary, multiclass, regr
             assert row.interval[0] <= row.holdout_score <= row.interval[1]
 
 
-def test_the_chosen_model_is_tied_with_itself_and_the_quickest_of_a_tie_is_named(binary, regression):
+def test_the_chosen_model_is_tied_with_itself_and_only_a_plainly_quicker_one_is_recommended(binary, regression):
     for case in (binary, regression):
         rows = {row.name: row for row in case.evaluation.leaderboard}
-        assert rows[case.evaluation.best_model].tied
+        chosen = rows[case.evaluation.best_model]
+        assert chosen.tied
         assert all(row.one_row_seconds > 0 and row.size > 0 for row in rows.values())
-        quickest = min((row for row in rows.values() if row.tied), key=lambda row: row.one_row_seconds)
-        named = case.evaluation.recommended or case.evaluation.best_model
-        assert named == quickest.name
+        if (named := case.evaluation.recommended) is not None:
+            assert rows[named].tied
+            assert rows[named].one_row_seconds <= 0.8 * chosen.one_row_seconds
+
+
+def test_what_cannot_be_quicker_is_not_recommended_however_it_was_timed():
+    row = ModelRow(
+        name="A", val_score=0.9, holdout_score=0.9, fit_seconds=1, predict_seconds_per_row=1, one_row_seconds=0.01
+    )
+    rows = [
+        replace(row, tied=True),
+        replace(row, name="Blend of A", one_row_seconds=0.002, tied=True),
+        replace(row, name="Hardly", one_row_seconds=0.009, tied=True),
+        replace(row, name="Worse", one_row_seconds=0.001, tied=False),
+    ]
+    assert evaluation._quickest(rows, best="A", holds_best={"Blend of A"}) is None
+    assert evaluation._quickest(rows, best="A", holds_best=set()) == "Blend of A"
+    plainly = [*rows, replace(row, name="Plainly", one_row_seconds=0.007, tied=True)]
+    assert evaluation._quickest(plainly, best="A", holds_best={"Blend of A"}) == "Plainly"
+    assert evaluation._quickest([replace(row, one_row_seconds=None), *plainly[1:]], best="A", holds_best=()) is None
 
 
 def test_an_evaluation_of_an_earlier_version_can_be_read(regression):

@@ -20,7 +20,7 @@ CLASSES = {
         {
             "column": "legs",
             "segments": [
-                {"name": "two", "rows": 30, "error": 0.1, "low": 0.0, "high": 0.2},
+                {"name": "two", "rows": 30, "error": 0.1, "low": 0.04, "high": 0.25},
                 {"name": "four", "rows": 30, "error": 0.3, "low": 0.2, "high": 0.4},
             ],
         }
@@ -64,3 +64,12 @@ def test_bars_that_lie_keep_the_order_of_the_page():
     words = ElementTree.fromstring(draw_svg(view.plot)).iter("{http://www.w3.org/2000/svg}text")
     heights = {word.text: float(word.attrib["y"]) for word in words if word.text in ("two", "four")}
     assert heights["two"] < heights["four"]
+
+
+def test_an_interval_of_a_share_is_drawn_where_it_is_and_not_below_nothing():
+    view = next(v for v in figures_of(CLASSES, error_name="share") if v.key == "segments-1")
+    assert view.plot is not None
+    [bars] = view.plot["data"]
+    assert bars["error_x"]["symmetric"] is False
+    assert bars["error_x"]["array"] == pytest.approx([0.15, 0.1])
+    assert bars["error_x"]["arrayminus"] == pytest.approx([0.06, 0.1])

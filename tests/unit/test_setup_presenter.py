@@ -70,7 +70,7 @@ def test_what_was_asked_for_is_listed():
         problem_type=ProblemType.BINARY,
     )
     facts = {fact.label: fact.value for fact in chosen(settings, metric="F1")}
-    assert facts["To be held out"] == "whole groups of `shop`, 20 % of the rows"
+    assert facts["Holdout"] == "whole groups of `shop`, 20 % of the rows"
     assert facts["Left out"].endswith("`c11` and 2 more")
     assert facts["Models"] == "those of the preset"
     assert facts["Rare classes"].startswith("balanced")
