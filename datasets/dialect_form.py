@@ -13,6 +13,8 @@ from smartml.errors import InvalidTable
 
 # Values that are blanks or signs travel as words.
 _DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "colon": ":", "space": " "}
+# The blank, any number of which is one delimiter.
+_SPACES: Final = "spaces"
 _QUOTES: Final = {"double": '"', "single": "'", "none": ""}
 _ESCAPES: Final = {"none": "", "backslash": "\\"}
 _COMMENTS: Final = {"none": "", "hash": "#", "percent": "%", "semicolon": ";", "slashes": "//"}
@@ -30,8 +32,15 @@ _WORDS: Final[dict[str, dict[str, str]]] = {
 }
 # In a form that was shown: which records it was shown with.
 SEEN: Final = "seen"
+_FLAGS: Final = ("has_header", "skip_blanks")
 _FORMATS: Final = ("decimal", "thousands", "date_order")
-_USUAL: Final = {"quotechar": "double", "decimal": "point", "date_order": "iso", "has_header": "yes"}
+_USUAL: Final = {
+    "quotechar": "double",
+    "decimal": "point",
+    "date_order": "iso",
+    "has_header": "yes",
+    "skip_blanks": "no",
+}
 _CHOOSE: Final = ("", "Choose…")
 
 
@@ -51,12 +60,14 @@ class DialectForm(forms.Form):
         ("bar", "Bar  |"),
         ("colon", "Colon  :"),
         ("space", "Space"),
+        (_SPACES, "Spaces, one or more"),
     )
     has_header = _choice("First row", ("yes", "Names of the columns"), ("no", "Data already"))
     encoding = _choice("Encoding", *ENCODINGS.items())
     quotechar = _choice(
         "Values are framed by", ("double", 'Double quotes  "'), ("single", "Single quotes  '"), ("none", "Nothing")
     )
+    skip_blanks = _choice("Spaces before a value", ("no", "Are part of it"), ("yes", "Are left out"))
     escapechar = _choice("Quotes inside are written", ("none", "Twice"), ("backslash", "After a backslash"))
     skip_lines = forms.IntegerField(
         label="Lines above the table",
@@ -142,10 +153,12 @@ class DialectForm(forms.Form):
         for name, given in cleaned.items():
             if given in ("", None):
                 continue
-            if name == "has_header":
+            if name in _FLAGS:
                 values[name] = given == "yes"
             else:
                 values[name] = _WORDS[name].get(given, given) if name in _WORDS else given
+        if values["delimiter"] in (_SPACES, " "):
+            values |= {"skip_blanks": values["delimiter"] == _SPACES, "delimiter": " "}
         return values
 
     def _settled(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -189,8 +202,10 @@ class DialectForm(forms.Form):
 
 def _as_words(dialect: Dialect) -> dict[str, str]:
     words = {name: str(value) for name, value in dialect.as_dict().items()}
-    words["has_header"] = "yes" if dialect.has_header else "no"
+    words |= {name: "yes" if getattr(dialect, name) else "no" for name in _FLAGS}
     for name, options in _WORDS.items():
         sign = words[name]
         words[name] = next((word for word, value in options.items() if value == sign), sign)
+    if dialect.layout.has_runs:
+        words["delimiter"] = _SPACES
     return words

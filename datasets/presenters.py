@@ -17,7 +17,11 @@ _DATES = {"": "ISO 8601 only", "dmy": "day, month, year", "mdy": "month, day, ye
 
 def delimiter_name(dataset: Dataset) -> str:
     """The delimiter as a word."""
-    return _word((dataset.dialect or {}).get("delimiter", ""))
+    return _delimiter(Dialect.from_dict(dataset.dialect)) if dataset.dialect else _word("")
+
+
+def _delimiter(dialect: Dialect) -> str:
+    return "spaces, one or more" if dialect.layout.has_runs else _word(dialect.delimiter)
 
 
 def _word(sign: object) -> str:
@@ -28,11 +32,12 @@ def receipt_context(dataset: Dataset) -> dict[str, object]:
     """The receipt of a dataset; of one stored before receipts were kept, what its metadata says."""
     dialect = Dialect.from_dict(dataset.dialect or {})
     receipt = receipts.receipt_of(dataset=dataset)
-    facts = [("Encoding", dialect.encoding), ("Delimiter", _word(dialect.delimiter))]
+    facts = [("Encoding", dialect.encoding), ("Delimiter", _delimiter(dialect))]
     facts.append(("Quotes", _word(dialect.quotechar)))
     facts.append(("Header row", "yes" if dialect.has_header else "no"))
     rare = {
         "Lines above the table": str(dialect.skip_lines or ""),
+        "Spaces before values": "left out" if dialect.skip_blanks and not dialect.layout.has_runs else "",
         "Escape sign": dialect.escapechar and _word(dialect.escapechar),
         "Comment sign": dialect.comment,
         "Decimal sign": "" if dialect.decimal == "." else _word(dialect.decimal),

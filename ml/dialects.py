@@ -55,9 +55,10 @@ _MAX_SIGN: Final = 4
 class Dialect:
     """How a file is written. ``encoding`` is one of :data:`ENCODINGS`; a byte order mark is never part of the text.
 
-    ``quotechar`` and ``escapechar`` are "" where there is none. ``skip_lines`` physical lines stand before the
-    header or the first record; a line that begins with ``comment`` ("": none) is no record. ``decimal``,
-    ``thousands`` and ``date_order`` are those of :class:`ml.column_types.ValueFormat`.
+    ``quotechar`` and ``escapechar`` are "" where there is none. With ``skip_blanks`` blanks ahead of a value are no
+    part of it, and if the delimiter is the blank, any number of them is one delimiter. ``skip_lines`` physical
+    lines stand before the header or the first record; a line that begins with ``comment`` ("": none) is no record.
+    ``decimal``, ``thousands`` and ``date_order`` are those of :class:`ml.column_types.ValueFormat`.
 
     :raises InvalidTable: these values contradict each other or are no dialect; the sentence says which.
     """
@@ -72,6 +73,7 @@ class Dialect:
     decimal: str = "."
     thousands: str = ""
     date_order: str = ""
+    skip_blanks: bool = False
 
     def __post_init__(self) -> None:
         fault = _encoding_fault(self.encoding) or _signs_fault(self) or _values_fault(self)
@@ -84,7 +86,7 @@ class Dialect:
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.delimiter, self.quotechar, self.escapechar, self.comment)
+        return Layout(self.delimiter, self.quotechar, self.escapechar, self.comment, self.skip_blanks)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -153,10 +155,24 @@ def parse_records(buffer: bytes, split: Split, indices: Iterable[int], layout: L
     if layout.escapechar:
         return [_unescaped_fields(record, layout) for record in records]
     if not layout.quotechar:
-        return [record.split(layout.delimiter) for record in records]
+        return [_unquoted_fields(record, layout) for record in records]
     return list(
-        csv.reader(records, delimiter=layout.delimiter, quotechar=layout.quotechar, doublequote=True, strict=False)
+        csv.reader(
+            records,
+            delimiter=layout.delimiter,
+            quotechar=layout.quotechar,
+            doublequote=True,
+            skipinitialspace=layout.skip_blanks,
+            strict=False,
+        )
     )
+
+
+def _unquoted_fields(record: str, layout: Layout) -> list[str]:
+    if layout.has_runs:
+        return re.split(" +", record.lstrip(" "))
+    values = record.split(layout.delimiter)
+    return [value.lstrip(" ") for value in values] if layout.skip_blanks else values
 
 
 def _unescaped_fields(record: str, layout: Layout) -> list[str]:
@@ -186,8 +202,9 @@ def _escaped_field(layout: Layout) -> tuple[re.Pattern[str], re.Pattern[str]]:
     delimiter, escape = re.escape(layout.delimiter), re.escape(layout.escapechar)
     q = re.escape(layout.quotechar)
     plain = rf"(?:[^{delimiter}{escape}]++|{escape}[\s\S]|{escape}\Z)*+"
+    blanks = r"\x20*+" if layout.skip_blanks else ""
     quoted = rf"{q}((?:[^{q}{escape}]++|{escape}[\s\S]|{q}{q})*+){q}({plain})" if q else "(?!)()()"
-    return re.compile(rf"{quoted}|({plain})"), re.compile(rf"{escape}([{delimiter}{q}{escape}\r\n])")
+    return re.compile(rf"{blanks}(?:{quoted}|({plain}))"), re.compile(rf"{escape}([{delimiter}{q}{escape}\r\n])")
 
 
 # Signs without a shape that programs and web pages leave in names; the joiner of emoji is none of them.

@@ -21,6 +21,8 @@ from smartml.errors import InvalidTable
 
 # Bytes after the first one beyond ASCII that are waited for before an encoding is judged.
 _EVIDENCE_BYTES = 4096
+_RUN = re.compile(rb" +")
+_INDENT = re.compile(rb"^ +", re.MULTILINE)
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -71,6 +73,8 @@ class Rows:
         if not self.fits.any():
             return b""
         escaped = bool(layout.escapechar) and layout.escapechar.encode() in buffer
+        if layout.skip_blanks and not layout.has_runs and b" " in buffer:
+            return as_csv(self.values())
         plain = not split.has_quotes and not escaped and b"," not in buffer and b'"' not in buffer
         if plain or (split.regular and not escaped and (layout.delimiter, layout.quotechar) == (",", '"')):
             starts, ends = split.starts[self.first :][self.fits], split.ends[self.first :][self.fits]
@@ -80,6 +84,8 @@ class Rows:
                 ends = ends if self.overhangs is None else ends - self.overhangs[self.fits]
                 lines = [buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
                 clean = b"\n".join([*lines, b""])
+            if layout.has_runs:
+                return _RUN.sub(b",", _INDENT.sub(b"", clean))
             return clean.replace(layout.delimiter.encode(), b",") if plain and layout.delimiter != "," else clean
         return as_csv(self.values())
 

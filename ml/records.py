@@ -4,7 +4,9 @@ Everything here works on UTF-8, where delimiter, quote and line ends are single 
 converted first. The rules of quoting are those of Python's ``csv`` module: a quote opens a quoted field only at
 its beginning, is doubled to stand for itself, and is an ordinary character anywhere else. Line ends are LF, CRLF
 and CR, in any mix; inside quotes they are content. A line of blanks only is not a record, nor is one that begins
-with the comment sign. Behind an escape character every character is content, a line end too.
+with the comment sign. Behind an escape character every character is content, a line end too. Where the layout
+says so, blanks ahead of a field are skipped; if the delimiter is the blank, then a run of blanks is one delimiter,
+and none at the start or the end of a record.
 
 One rule is stricter than the ``csv`` module's: a quoted field that goes over several lines has to end where a field
 ends, or else its quote was never closed. ``1,"Smith`` above ``2,"Jones"`` is one bad line and a good one, not one
@@ -29,12 +31,21 @@ _NONE: Positions = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The signs that lay out records: ASCII characters, of which ``comment`` may have several; "" for none."""
+    """The signs that lay out records: ASCII characters, of which ``comment`` may have several; "" for none.
+
+    ``skip_blanks``: blanks ahead of a field are no part of it.
+    """
 
     delimiter: str
     quotechar: str = '"'
     escapechar: str = ""
     comment: str = ""
+    skip_blanks: bool = False
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether a run of blanks is one delimiter."""
+        return self.skip_blanks and self.delimiter == " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +98,18 @@ def split_records(buffer: bytes, layout: Layout, *, final: bool) -> Split:
         at, kind, width = _join_crlf(at, kind, width)
         if not final and kind[-1] == CR and at[-1] == len(buffer) - 1:  # its LF may come with the next bytes
             at, kind, width = at[:-1], kind[:-1], width[:-1]
+    trailing, tail = np.zeros(len(at), dtype=np.int64), 0
+    if layout.has_runs and len(at):
+        at, kind, width, trailing, tail = _join_runs(at, kind, width, len(buffer))
     last = np.flatnonzero(kind != delim)
     fields = np.diff(last, prepend=-1)
-    ends = at[last]
-    after = ends + width[last]
+    ends = at[last] - trailing[last]
+    after = at[last] + width[last]
     consumed = int(after[-1]) if len(after) else 0
     starts = np.concatenate((np.zeros(1, dtype=np.int64), after))[: len(ends)]
     rest_fields = len(at) - (int(last[-1]) + 1 if len(last) else 0) + 1
     if final and consumed < len(buffer) and not quoted:
-        starts, ends = np.append(starts, consumed), np.append(ends, len(buffer))
+        starts, ends = np.append(starts, consumed), np.append(ends, len(buffer) - tail)
         fields, consumed, rest_fields = np.append(fields, rest_fields), len(buffer), 0
     lines = line_ends(buffer, consumed) if has_quote or has_escape else len(last)
     keep, blank, comments = _kept(buffer, data, starts, ends, fields, layout.comment if has_comment else "")
@@ -148,6 +162,27 @@ def _join_crlf(
     width[:-1][pair] = 2
     keep = np.concatenate((np.ones(1, dtype=np.bool_), ~pair))
     return at[keep], kind[keep], width[keep]
+
+
+def _join_runs(
+    at: Positions, kind: NDArray[np.uint8], width: Positions, end: int
+) -> tuple[Positions, NDArray[np.uint8], Positions, Positions, int]:
+    """Of each run of blanks the first one, and none of a run at the start or the end of a record.
+
+    Then how many blanks each line end has ahead of it, and how many stand at the ``end`` of the buffer.
+    """
+    touches = np.concatenate((at[:1] == 0, at[:-1] + width[:-1] == at[1:]))
+    keep = np.flatnonzero((kind != SPACE) | ~touches)
+    # Behind each sign that is kept: the next one, and where the run ends that the sign begins.
+    following = np.append(keep[1:], len(at))
+    run_end = at[following - 1] + 1
+    next_at, next_kind = np.append(at, end)[following], np.append(kind, LF)[following]
+    dropped = (kind[keep] == SPACE) & (next_kind != SPACE) & (run_end == next_at)
+    blanks = np.where(dropped, next_at - at[keep], 0)
+    tail = int(blanks[-1]) if len(blanks) else 0
+    trailing = np.concatenate((np.zeros(1, dtype=np.int64), blanks[:-1]))[~dropped] if len(keep) else blanks
+    keep = keep[~dropped]
+    return at[keep], kind[keep], width[keep], trailing, tail
 
 
 def _structure(
@@ -213,7 +248,9 @@ def _tokens(layout: Layout) -> re.Pattern[bytes]:
     nothing behind its quote can be trusted until the line ends.
     """
     delimiter = re.escape(layout.delimiter.encode())
-    before = rb"[\r\n" + delimiter + rb"]"
+    sign = rb"[\r\n" + delimiter + rb"]"
+    blanks = rb"\x20*+" if layout.skip_blanks else rb""
+    before, behind = sign + blanks, (sign if layout.has_runs else blanks + sign)
     escape = re.escape(layout.escapechar.encode())
     kinds = []
     if escape:
@@ -229,7 +266,7 @@ def _tokens(layout: Layout) -> re.Pattern[bytes]:
         body = rb"(?:[^" + q + escape + rb"]++|" + q + q + escaped + rb")*+"
         line = rb"(?:[^" + q + escape + rb"\r\n]++|" + q + q + escaped + rb")*+"
         kinds += [
-            before + q + body + rb"(?:" + q + rb"(?=" + before + rb"|\Z)|" + rest + rb")",
+            before + q + body + rb"(?:" + q + rb"(?=" + behind + rb"|" + blanks + rb"\Z)|" + rest + rb")",
             before + q + line + q,
             before + q + rb"(?P<broken>)[^\r\n]*+",
         ]

@@ -19,8 +19,8 @@ _VALUE_ROWS = 1000
 _HEADER_ROWS = 200
 # More lines with NUL bytes than this, and it is no text.
 _BINARY = 0.1
-_SINGLE_QUOTED = re.compile(rb"(?:^|[,;\t|\n\r])'[^'\n\r]*'(?=[,;\t|\r\n]|$)")
-_DOUBLE_QUOTED = re.compile(rb'(?:^|[,;\t|\n\r])"')
+_SINGLE_QUOTED = re.compile(rb"(?:^|[,;\t|\n\r])\x20*+'[^'\n\r]*'(?=[,;\t|\r\n]|$)")
+_DOUBLE_QUOTED = re.compile(rb'(?:^|[,;\t|\n\r])\x20*+"')
 _SPREADSHEET_HINT = re.compile(rb"sep=([^\r\nA-Za-z0-9])(?:\r\n|\n|\r)", re.IGNORECASE)
 
 __all__ = ["SNIFF_BYTES", "Ambiguity", "Detection", "detect", "sniff"]
@@ -84,6 +84,7 @@ def _described(encoding: str, layout: Layout, skip_lines: int, rows: list[list[s
         decimal=found.formats.decimal,
         thousands=found.formats.thousands,
         date_order=found.formats.date_order,
+        skip_blanks=layout.skip_blanks,
     )
     names = rows[0] if header and rows else []
     return Detection(

@@ -36,6 +36,7 @@ def find_layout(text: bytes, quotechar: str, *, complete: bool, delimiter: str |
     if delimiter is not None:
         return _with_escapes(text, Layout(delimiter, quotechar), complete=complete), 0
     plain = Layout(",", quotechar, escapechar="\\" if _needs_escapes(text, quotechar, complete=complete) else "")
+    plain = replace(plain, skip_blanks=_quotes_behind_blanks(text, plain, complete=complete))
     for comment in _COMMENTS:
         if _is_comment(text, comment):
             layout, start = _find(text, replace(plain, comment=comment), complete=complete)
@@ -115,6 +116,9 @@ def _find(text: bytes, layout: Layout, *, complete: bool) -> tuple[Layout, int]:
     later = None if _is_number_column(text) else _below_preamble(text, fits)
     if later is not None:
         return later
+    runs = _blank_runs(text, layout, complete=complete)
+    if runs is not None:
+        return runs.layout, 0
     if _is_lined_up(text):
         raise InvalidTable(
             "The columns of this file are lined up with blanks (fixed width); no sign stands between them.",
@@ -205,6 +209,22 @@ def _rare_delimiter(text: bytes, layout: Layout, *, complete: bool) -> _Fit | No
     return None
 
 
+def _blank_runs(text: bytes, layout: Layout, *, complete: bool) -> _Fit | None:
+    """Columns padded with blanks: a run of them is a delimiter where it cuts nearly all lines alike.
+
+    Values are mostly numbers, or else each stands in a column of the page that is its own: then no value holds a
+    blank. Where a single blank cuts the lines alike too, it is the delimiter.
+    """
+    if b"  " not in text:
+        return None
+    fit = _fit(text, replace(layout, delimiter=" ", skip_blanks=True), complete=complete)
+    if fit.width < 2 or len(fit.counts) < 3 or fit.share < _NEARLY_ALL_ALIKE:
+        return None
+    if _fit(text, replace(layout, delimiter=" "), complete=complete).share >= _NEARLY_ALL_ALIKE:
+        return None
+    return fit if _is_spaced_numbers(text, fit) or _columns_on_page(text) == fit.width else None
+
+
 def _is_spaced_numbers(text: bytes, fit: _Fit) -> bool:
     rows = _first_rows(text, fit)[1:]
     cells = [cell for row in rows for cell in row]
@@ -237,13 +257,19 @@ def _lines(text: bytes) -> list[str]:
 
 def _is_lined_up(text: bytes) -> bool:
     """Whether all lines have blanks at the same places, some of them several in a row."""
+    lines = _lines(text)
+    return _columns_on_page(text) > 1 and sum("  " in line.strip() for line in lines) >= len(lines) / 2
+
+
+def _columns_on_page(text: bytes) -> int:
+    """How many blocks of characters stand beside each other, with blanks between them in every line; 0 for a few
+    lines, or lines with tabs."""
     lines = [line.rstrip() for line in _lines(text)]
     if len(lines) < 3 or any("\t" in line for line in lines):
-        return False
+        return 0
     width = max(map(len, lines))
-    filled = [any(at < len(line) and line[at] != " " for line in lines) for at in range(width)]
-    gaps = sum(not now and after for now, after in pairwise(filled))
-    return gaps - (not filled[0]) >= 1 and sum("  " in line.strip() for line in lines) >= len(lines) / 2
+    filled = [False, *(any(at < len(line) and line[at] != " " for line in lines) for at in range(width))]
+    return sum(not now and after for now, after in pairwise(filled))
 
 
 def _is_prose(text: bytes) -> bool:
@@ -299,6 +325,25 @@ def _is_signed_header(
         return False
     header, first = parse_records(text, plain, [last, last + 1], replace(layout, comment=""))
     return not any(map(_is_value, header)) and any(map(_is_value, first))
+
+
+def _quotes_behind_blanks(text: bytes, layout: Layout, *, complete: bool) -> bool:
+    """Whether quoted values have blanks ahead of their quote, as in ``"a", "b"``.
+
+    Nearly all quotes behind a delimiter and blanks are closed where a field ends; no fewer lines are alike then.
+    """
+    quote = re.escape(layout.quotechar.encode())
+    opened = rb"[,;|\t]\x20++" + quote
+    count = len(re.findall(opened, text))
+    inside = rb"(?:[^" + quote + rb"]++|" + quote * 2 + rb")*+"
+    closed = re.findall(opened + inside + quote + rb"\x20*+(?=[,;|\t\r\n]|\Z)", text)
+    if not count or len(closed) < _NEARLY_ALL_ALIKE * count:
+        return False
+    layouts = (layout, replace(layout, skip_blanks=True))
+    plain, skipping = (
+        max((fit.width > 1) * fit.share for fit in _fits(text, each, complete=complete)) for each in layouts
+    )
+    return skipping >= max(plain, _CLEARLY_ALIKE)
 
 
 def _needs_escapes(text: bytes, quotechar: str, *, complete: bool) -> bool:

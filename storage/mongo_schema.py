@@ -116,6 +116,7 @@ _DIALECT: Final = _closed(
         "decimal": _text(1),
         "thousands": _text(1),
         "date_order": _one_of("", "dmy", "mdy", "ymd"),
+        "skip_blanks": _FLAG,
     },
 )
 _DATASET: Final = _closed(

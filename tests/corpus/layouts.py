@@ -126,6 +126,41 @@ CASES = {
         data=lines("Chins Situps Jumps", "5 162 60", "2 110 60", "12 101 101"),
         columns=("Chins", "Situps", "Jumps"), rows=3, first=("5", "162", "60"), dialect={"delimiter": " "},
     ),
+    "numbers padded with blanks": Case(
+        data=lines(" 0.00632  18.00   2.310  0", " 0.02731   0.00   7.070  0  ", " 10.0273  0.00  27.070  1"),
+        columns=tuple(f"column_{n}" for n in range(1, 5)), rows=3, first=("0.00632", "18.00", "2.310", "0"),
+        dialect={"delimiter": " ", "skip_blanks": True, "has_header": False}, types={"column_1": "numeric"},
+    ),
+    "words padded with blanks": Case(
+        data=lines("name    age  town", "anna     33  rome", "", "bo      120  york", "chris     4  lima"),
+        columns=("name", "age", "town"), rows=3, first=("anna", "33", "rome"), types={"age": "integer"},
+        dialect={"delimiter": " ", "skip_blanks": True, "has_header": True}, blanks=1,
+    ),
+    "padded columns with quoted values and a row too short": Case(
+        data=lines("a     b   c", *(f'{n}.5   {n * 90}   "x y"' for n in range(22)), "3.5  100"),
+        columns=("a", "b", "c"), rows=22, first=("0.5", "0", "x y"), bad=((24, "too_few_fields"),),
+        dialect={"delimiter": " ", "skip_blanks": True},
+    ),
+    "padded columns of several words": Case(
+        data=lines("full name   age", "John Smith  23", "Mary Jones  45", "Al Poe      33"),
+        error="lined up with blanks",
+    ),
+    "blanks between delimiter and quote": Case(
+        data=lines('"a", "b"', '"x, y", "z"', '1, "q ""w"" e, r"', '3,  "4"'),
+        columns=("a", "b"), rows=3, first=("x, y", "z"), dialect={"skip_blanks": True, "has_header": True},
+    ),
+    "the same with a line end in quotes": Case(
+        data=lines("id; text", '1; "two;', 'lines" ', '2; "x"', "3; plain"),
+        columns=("id", "text"), rows=3, first=("1", "two;\nlines "), dialect={"skip_blanks": True},
+    ),
+    "the same in single quotes": Case(
+        data=lines("'a', 'b'", "'x, y', 'z'", "'1', 'q, w'"),
+        columns=("a", "b"), rows=2, first=("x, y", "z"), dialect={"skip_blanks": True, "quotechar": "'"},
+    ),
+    "inches behind a blank are no quotes": Case(
+        data=lines("a,b", '1, "wide', '2, 5" pipe', '3, "thin'),
+        columns=("a", "b"), rows=3, first=("1", ' "wide'), dialect={"skip_blanks": False},
+    ),
     "two words are not two columns": Case(
         data=lines("name", "John Smith", "Ann Jones", "Bob Poe"), columns=("name",), rows=3, first=("John Smith",),
     ),

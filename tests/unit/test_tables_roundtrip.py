@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ml.dialects import parse_records
 from ml.records import Layout, split_records
 from ml.scan import open_table, read_head
 from ml.tables import Dialect, RecordScanner, normalise, preview
@@ -190,6 +191,46 @@ def test_splitting_agrees_with_the_csv_module_on_any_quoting(text):
     else:
         assert rows == expected
         assert split.fields.tolist() == [len(row) for row in expected]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text('a",\n\r ', max_size=40))
+def test_blanks_ahead_of_fields_are_skipped_as_the_csv_module_does(text):
+    data = text.encode()
+    layout = Layout(",", skip_blanks=True)
+    split = split_records(data, layout, final=True)
+    if len(split.unclosed) or split.rest_quoted:
+        return  # where the csv module goes on to the next quote
+    records = [data[start:end].decode() for start, end in zip(split.starts, split.ends, strict=True)]
+    expected = list(csv.reader(records, skipinitialspace=True))
+    assert split.fields.tolist() == [len(row) for row in expected]
+    assert parse_records(data, split, range(len(records)), layout) == expected
+
+
+_padding = st.integers(1, 4).map(" ".__mul__)
+_margin = st.integers(0, 3).map(" ".__mul__)
+
+
+@_SETTINGS
+@given(data=st.data(), sizes=st.lists(st.integers(0, 40), max_size=20))
+def test_columns_padded_with_blanks_come_back(data, sizes):
+    width = data.draw(st.integers(2, 4))
+    value = st.one_of(st.text("ab1.-é漢,;", min_size=1, max_size=6), st.text('a "\n', max_size=5))
+    rows = data.draw(st.lists(st.lists(value, min_size=width, max_size=width), min_size=1, max_size=8))
+    newline = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
+
+    def quoted(text):
+        return text if text and not set(text) & set(' "\n') else '"' + text.replace('"', '""') + '"'
+
+    lines = [data.draw(_margin) + quoted(row[0]) for row in rows]
+    for at, row in enumerate(rows):
+        lines[at] += "".join(data.draw(_padding) + quoted(value) for value in row[1:]) + data.draw(_margin)
+    content = (newline.join(lines) + data.draw(st.sampled_from(["", newline]))).encode()
+    dialect = Dialect(encoding="utf-8", delimiter=" ", quotechar='"', has_header=False, skip_blanks=True)
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory) / "clean.csv"
+        assert normalise(chunks_of(content, sizes), dialect, target) == len(rows)
+        assert read_back(target)[1:] == rows
 
 
 @settings(max_examples=60, deadline=None)

@@ -100,6 +100,7 @@ def test_the_page_shows_what_was_detected_and_the_first_rows(client, user):
     assert '<option value="utf-8" selected>' in html
     assert '<option value="yes" selected>' in html
     assert response.context["heads"] == (("city", "category"), ("price", "integer"))
+    assert "price whole number" in text(response)
     assert response.context["rows"][0] == ("Berlin", "10")
     assert "3 rows of 2 columns; every record fits." in text(response)
     assert "no-store" in response["Cache-Control"]
@@ -469,3 +470,29 @@ def test_an_archive_without_a_table_is_refused_with_nothing_stored(client, stack
     assert response.status_code == 422
     assert response.context["form"].errors["file"]
     assert_no_dataset_left(stack)
+
+
+# --- Blanks ----------------------------------------------------------------------------------------------------
+def test_columns_padded_with_blanks_are_read_and_can_be_chosen(client, user):
+    padded = b"a    b\n1   10\n2  200\n30   3\n"
+    dataset = staged(user, padded, "padded.txt")
+    page = client.get(url("preview", dataset))
+
+    assert page.context["form"].as_sent["delimiter"] == "spaces"
+    assert page.context["rows"][1] == ("2", "200")
+    one = client.get(url("preview", dataset), {"delimiter": "space"}, headers=HX)
+    assert len(one.context["heads"]) == 5
+    client.post(url("import", dataset), page.context["form"].as_sent)
+    imported = reload(dataset)
+    assert (imported.status, imported.row_count, imported.column_count) == (DatasetStatus.READY, 3, 2)
+    assert (imported.dialect["delimiter"], imported.dialect["skip_blanks"]) == (" ", True)
+    assert "spaces, one or more" in text(client.get(reverse("datasets:receipt", args=[dataset.id])))
+
+
+def test_blanks_before_a_quote_are_left_out_or_kept(client, user):
+    dataset = staged(user, b'"a", "b"\n"x, y", "z"\n1, "q"\n')
+    left_out = client.get(url("preview", dataset))
+    kept = client.get(url("preview", dataset), {"skip_blanks": "no"}, headers=HX)
+
+    assert left_out.context["rows"][0] == ("x, y", "z")
+    assert kept.context["rows"][0] == ("x, y", ' "z"')
