@@ -44,6 +44,9 @@ _MISPLACED = re.compile(rf"[A-Za-z{_LETTERS}][£¥¢¹³¼¾¿¡]|[£¥¢¹³¿�
 _OPENING = re.compile(r"(?<![A-Za-z])(?:¿(?=[^¿?\n]*\?)|¡(?=[^¡!\n]*!))")
 # Letters that Windows-1252 has among its quotes and dashes; in no language are they half of those with accents.
 _RARE_LETTER = re.compile(rb"[\x83\x8a\x8c\x8e\x9a\x9c\x9e\x9f]")
+# Lines beyond ASCII that are looked at for UTF-8 among them, and the share of them that is no chance.
+_MANY_LINES = 2_000
+_PARTLY = 0.25
 
 
 def detect_encoding(data: bytes, *, complete: bool) -> str:
@@ -59,6 +62,8 @@ def detect_encoding(data: bytes, *, complete: bool) -> str:
     characters = _UTF8_CHARACTER.findall(data)
     if sum(map(len, characters)) > 0.9 * len(_HIGH.findall(data)):
         return "utf-8"  # with a broken spot, which reading will name; any other guess would garble all the rest
+    if _is_partly_utf8(data):
+        return "utf-8"  # of several files in different encodings; what is no UTF-8 will be counted, not garbled
     return _legacy_encoding(data)
 
 
@@ -68,6 +73,15 @@ def is_utf8(data: bytes, *, complete: bool) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_partly_utf8(data: bytes) -> bool:
+    """Whether many lines are UTF-8 that cannot be so by chance: two characters or more, and of several kinds."""
+    lines = [match.group() for _, match in zip(range(_MANY_LINES), _HIGH_LINE.finditer(data), strict=False)]
+    found = [_UTF8_CHARACTER.findall(line) for line in lines if is_utf8(line, complete=True)]
+    telling = [characters for characters in found if len(characters) > 1]
+    kinds = {character for characters in telling for character in characters}
+    return len(telling) >= max(5, _PARTLY * len(lines)) and len(kinds) > 1
 
 
 def _wide_encoding(data: bytes) -> str | None:

@@ -8,6 +8,11 @@ _FRENCH = ("ville;pop", "Orléans;1", "Besançon;2", "Nîmes;3", "Fenêtre;4")
 _GERMAN = ("Stadt;Einwohner", "Köln;1", "Düsseldorf;2", "München;3", "Größe;4")
 
 CASES = {
+    "two files in different encodings put together": Case(
+        data=lines("name;town;n", *(f"Jürgen {n};Köln;{n}" for n in range(30)), *(f"Jö {n};Düß;{n}" for n in range(9)))
+        + lines(*(f"Jörg {n};Düren;{n}" for n in range(30)), encoding="cp1252"),
+        error="30 of 69 rows have bytes that are no text in utf-8",
+    ),
     "Shift-JIS with kana": Case(
         data=lines("都市,備考", "東京,首都です", "大阪,たこ焼き", "札幌,雪まつり", encoding="cp932"),
         columns=("都市", "備考"), rows=3, first=("東京", "首都です"), dialect={"encoding": "cp932"},
