@@ -1,4 +1,8 @@
-"""From the name a browser sends to the name people see and the name a blob gets."""
+"""From the name a browser sends to the name people see and the name a blob gets.
+
+A blob keeps the letters and digits of every script, composed (NFC), so that one name is one sequence of bytes in
+addresses, listings and signatures; what else is in a name becomes an underscore.
+"""
 
 import re
 import unicodedata
@@ -15,7 +19,6 @@ _TARS = (".tar", ".tar.gz", ".tgz")
 _COMPRESSED = (".bz2", ".xz", ".zst", ".7z", ".rar")
 _WORKBOOKS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}$")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _FALLBACK = "dataset"
 # Joins emoji into one picture, and picks the coloured form of one: format characters that are part of the name.
 _KEPT_FORMAT = "\u200d\ufe0f"
@@ -25,7 +28,8 @@ _BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileNames:
-    """``shown`` keeps the readable original without its extension; ``blob`` is plain ASCII and ends in ``.csv``."""
+    """``shown`` keeps the readable original without its extension; ``blob`` is of letters, digits, dots, dashes and
+    underscores, and ends in ``.csv``."""
 
     shown: str
     blob: str
@@ -64,9 +68,16 @@ def _last_part(original: str) -> str:
 
 
 def _safe_stem(stem: str) -> str:
-    ascii_only = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode("ascii")
+    kept = (char if _is_safe(char) else " " for char in unicodedata.normalize("NFC", stem))
     # Dots and dashes at either end make hidden files and options out of a download.
-    return _UNSAFE.sub("_", ascii_only)[:STEM_LENGTH].strip("._-") or _FALLBACK
+    name = "_".join("".join(kept).split())[:STEM_LENGTH].strip("._-")
+    return name if any(char.isalnum() for char in name) else _FALLBACK
+
+
+def _is_safe(char: str) -> bool:
+    if char.isascii():
+        return char.isalnum() or char in "._-"
+    return unicodedata.category(char)[0] in "LNM" and char not in _BLANKS
 
 
 def _refuse_other_kinds(bare: str) -> None:

@@ -222,6 +222,22 @@ def test_a_column_whose_name_is_too_long_to_store_is_refused(client, user):
 
 
 # --- Download -------------------------------------------------------------------------------------------------
+def test_a_name_in_any_script_is_shown_and_downloaded_and_deleted(client, user, stack):
+    with services.begin_ingest(user_id=user.id, dataset_id=new_id(), file_name="Größe 城市.csv") as ingest:
+        ingest.write(b"a,b\n1,x\n")
+        dataset = ingest.commit()
+    answer = client.get(url("download", dataset))
+
+    assert b"".join(answer.streaming_content) == b"a,b\n1,x\n"
+    assert answer["Content-Disposition"] == (
+        "attachment; filename*=utf-8''Gr%C3%B6%C3%9Fe%20%E5%9F%8E%E5%B8%82.csv"
+    )
+    assert dataset.azure_dataset_url.endswith("/Gr%C3%B6%C3%9Fe_%E5%9F%8E%E5%B8%82.csv")
+    assert "Größe 城市" in client.get(url("detail", dataset)).content.decode()
+    client.post(url("delete", dataset))
+    assert dataset_blobs(stack) == []
+
+
 def test_the_download_is_the_uploaded_file(client, user):
     content = b"a,b\n" + b"1,x\n" * 300_000
     dataset = store(user, content, name='Ünï "quoted"; name')

@@ -117,7 +117,8 @@ def test_no_file_gets_a_sentence(client, stack):
     [
         ("../../etc/passwd.csv", "passwd", "passwd.csv"),
         ("..\\..\\boot.csv", "boot", "boot.csv"),
-        ("🏠 Häuser.csv", "🏠 Häuser", "Hauser.csv"),
+        ("🏠 Häuser.csv", "🏠 Häuser", "Häuser.csv"),
+        ("Größe 城市.csv", "Größe 城市", "Größe_城市.csv"),
     ],
 )
 def test_odd_names_are_made_safe_and_stay_readable(client, user, stack, name, shown, blob):
