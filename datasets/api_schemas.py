@@ -9,8 +9,12 @@ from pydantic import ConfigDict, Field
 from accounts.api_schemas import SAMPLE_ID
 from datasets import services
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Source
+from ml.column_types import ColumnType
 from storage.paging import MAX_PAGE
 
+_TYPES: Final = "One of " + ", ".join(
+    kind if kind == kind.label else f"{kind} ({kind.label})" for kind in ColumnType
+)
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": SAMPLE_ID,
     "user_id": "6567c1d2a9b8f00123456780",
@@ -59,7 +63,7 @@ class Column(Schema):
     """A column, and the type its values are read as."""
 
     name: str
-    type: str
+    type: str = Field(description=_TYPES)
 
 
 class DatasetDetail(DatasetFacts):

@@ -2,10 +2,9 @@
 
 from django import forms
 
-from datasets.profile_presenters import TYPE_LABELS
 from ml.column_types import ColumnType
 
-_KINDS = [(str(kind), label) for kind, label in TYPE_LABELS.items()]
+_KINDS = [(str(kind), kind.label) for kind in ColumnType]
 
 
 class ColumnsForm(forms.Form):

@@ -32,15 +32,6 @@ _GAP: Final = 0.12
 _TOP_SHOWN: Final = 5
 _QUANTILE_LABELS: Final = {"p5": "5 %", "p25": "25 %", "p50": "Median", "p75": "75 %", "p95": "95 %"}
 
-TYPE_LABELS: Final = {
-    ColumnType.INTEGER: "whole number",
-    ColumnType.NUMERIC: "number",
-    ColumnType.BOOLEAN: "yes or no",
-    ColumnType.DATE: "date",
-    ColumnType.CATEGORY: "category",
-    ColumnType.TEXT: "text",
-    ColumnType.ID: "identifier",
-}
 _TYPE_ICONS: Final = {
     ColumnType.INTEGER: "ruler",
     ColumnType.NUMERIC: "ruler",
@@ -92,11 +83,11 @@ class Card:
 
     @property
     def type_label(self) -> str:
-        return TYPE_LABELS[self.type]
+        return self.type.label
 
     @property
     def detected_label(self) -> str:
-        return TYPE_LABELS[self.column.detected_type]
+        return self.column.detected_type.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from datasets.presenters import target_form
 from datasets.profile_forms import ColumnsForm, TypeForm
 from datasets.profiles import ProfileState
 from datasets.records import Dataset
+from ml.column_types import ColumnType
 from smartml.errors import NotFound
 from smartml.htmx import UserRequest, goto, in_place_of, page_url, wants_fragment
 
@@ -175,7 +176,7 @@ def _status_context(dataset: Dataset, state: ProfileState) -> Context:
         "state": state,
         "work": presenters.activity_view(state.activity),
         "sentence": presenters.sentence(state, dataset),
-        "type_choices": presenters.TYPE_LABELS.items(),
+        "type_choices": [(str(kind), kind.label) for kind in ColumnType],
         "seen": _seen(state),
         # What is searched for stays, and the page, if there are any columns yet.
         "poll_include": "#profile-filter, #profile-page" if state.columns else "this",

@@ -234,9 +234,9 @@ def _mixed(column: Examined) -> Finding | None:
     others = "1 other value" if odd == 1 else f"{odd:,} other values"
     evidence = f"{column.name} holds {fit:,} {kind} and {others}, such as {words}."
     if profile.type in (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE):
-        return "done", evidence, f"As the type is set to {profile.type}, these {odd:,} count as missing."
-    kind = "numeric" if kind == "numbers" else "date"
-    return "alert", evidence, f"Correct them, or set the type to {kind}: then they count as missing."
+        return "done", evidence, f"As the type is set to {profile.type.label}, these {odd:,} count as missing."
+    wanted = ColumnType.NUMERIC if kind == "numbers" else ColumnType.DATE
+    return "alert", evidence, f"Correct them, or set the type to {wanted.label}: then they count as missing."
 
 
 def _written_otherwise(column: Examined) -> Finding | None:
@@ -250,7 +250,7 @@ def _written_otherwise(column: Examined) -> Finding | None:
         return None
     what, action = found
     example = f", such as “{_short(look.example)}”" if look.example else ""
-    return "alert", f"{column.name} holds {what}{example}, which are read as {profile.type}.", action
+    return "alert", f"{column.name} holds {what}{example}, which are read as {profile.type.label}.", action
 
 
 def _high_cardinality(column: Examined) -> Finding | None:

@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from typing import Final
 
 from ml.value_formats import (
     PLAIN,
@@ -66,7 +67,21 @@ class ColumnType(StrEnum):
     TEXT = "text"
     ID = "id"
 
+    @property
+    def label(self) -> str:
+        """What people read; programs read the value."""
+        return _LABELS[self]
 
+
+_LABELS: Final = {
+    ColumnType.INTEGER: "whole number",
+    ColumnType.NUMERIC: "number",
+    ColumnType.BOOLEAN: "yes or no",
+    ColumnType.DATE: "date",
+    ColumnType.CATEGORY: "category",
+    ColumnType.TEXT: "text",
+    ColumnType.ID: "identifier",
+}
 COLUMN_TYPES = tuple(str(kind) for kind in ColumnType)
 
 # Blanks that are trimmed; other white space (a no-break space) is content.

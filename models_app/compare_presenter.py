@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ml.column_types import ColumnType
 from ml.differences import unpaired
 from ml.evaluation import Evaluation, ModelRow
 from ml.metrics import lower_is_better
@@ -110,7 +111,7 @@ def feature_changes(left: Sequence[Feature], right: Sequence[Feature]) -> tuple[
     added = [name for name in after if name not in before]
     removed = [name for name in before if name not in after]
     changed = [
-        f"`{name}` ({before[name]}, then {after[name]})"
+        f"`{name}` ({ColumnType(before[name]).label}, then {ColumnType(after[name]).label})"
         for name in before
         if name in after and before[name] != after[name]
     ]
