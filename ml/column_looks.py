@@ -173,7 +173,7 @@ def counted_look_of(name: str, rows: int, gaps: dict[str, int], found: Sequence[
     all_integer = all_numeric and all(row[3] is not None for row in found)
     # Whole numbers of which one does not fit 64 bits are codes.
     all_huge = all_numeric and not all_integer and not any(row[8] for row in found)
-    all_huge = all_huge and any(not -(2.0**63) <= row[2] < 2.0**63 for row in found)
+    all_huge = all_huge and any(row[3] is None and not -(2.0**63) < row[2] < 2.0**63 for row in found)
     all_numeric = all_numeric and not all_huge
     booleans = range(len(BOOLEAN_PAIRS))
     values = tuple(

@@ -189,7 +189,7 @@ class Scanner:
         if plan.way != Way.NUMBER or not look.facts.all_numeric or look.facts.all_integer:
             return look
         # Only beyond 64 bits can all be whole numbers and not fit; these are codes, not numbers.
-        if (low < -(2.0**63) or high >= 2.0**63) and not self._has_fraction(index):
+        if (low <= -(2.0**63) or high >= 2.0**63) and not self._has_fraction(index):
             return replace(look, facts=replace(look.facts, all_numeric=False, all_whole=True))
         return look
 

@@ -9,7 +9,7 @@ _GERMAN = ("Stadt;Einwohner", "Köln;1", "Düsseldorf;2", "München;3", "Größe
 
 CASES = {
     "two files in different encodings put together": Case(
-        data=lines("name;town;n", *(f"Jürgen {n};Köln;{n}" for n in range(30)), *(f"Jö {n};Düß;{n}" for n in range(9)))
+        data=lines("name;town;n", *(f"Jürgen {n};Köln;{n}" for n in range(39)))
         + lines(*(f"Jörg {n};Düren;{n}" for n in range(30)), encoding="cp1252"),
         error="30 of 69 rows have bytes that are no text in utf-8",
     ),

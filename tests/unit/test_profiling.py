@@ -153,6 +153,14 @@ def test_python_and_sql_agree(columns, formats):
                 ), values[:rows]
 
 
+@pytest.mark.parametrize("beyond", [-(2**63) - 1, 2**63])
+def test_whole_numbers_just_beyond_64_bits_are_codes(table, beyond):
+    """As a double, -(2**63) - 1 is the smallest number of 64 bits."""
+    values = [str(beyond), *map(str, range(10, 60))]
+    [column] = full_schema(table(n=values), use_head=False)
+    assert column.type == decide_type("n", facts_of(values)) == ColumnType.ID
+
+
 def test_counts_and_bounds(table):
     path = table(n=["3", "NA", "12", "12"], x=["0.5", "1e3", "", "2"], day=["2024-01-02", "2023-05-06", "?", "-"])
     integer, numeric, date = ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE
