@@ -198,7 +198,7 @@ def _found(
     present -= soft
     integers = numeric and got["integers"] == present
     # Only beyond 64 bits can a number be whole and no integer.
-    huge = numeric and not integers and (low < -(2.0**63) or high >= 2.0**63) and _all_whole(table, index, formats)
+    huge = numeric and not integers and (low <= -(2.0**63) or high >= 2.0**63) and _all_whole(table, index, formats)
     facts = ColumnFacts(
         present=present,
         missing=rows - present,
