@@ -69,8 +69,9 @@ class Evaluation:
     ``dropped_rows`` had no target and are in neither part. ``duplicate_rows`` of the others repeat another row in
     all columns (of three equal rows two do); None where this was not counted. ``seen_rows`` of the holdout equal a
     training row: none, unless a class is one row over and over.
-    ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout; a
-    metric that does not vary has none, but accuracy has an exact one then. ``recommended`` is the quickest of the
+    ``intervals`` are the 95 % bootstrap intervals of ``metrics`` over ``resamples`` resamples of the holdout (of
+    its ``resampled_groups`` groups, where whole groups are held out); a metric that does not vary has none, but
+    accuracy has an exact one then. ``recommended`` is the quickest of the
     models that are tied with the best, if that is another one. ``stopped_early``: the person ended the fitting
     before all models had been tried. ``left_out``: models that were not brought to an end. ``cross_validated``:
     see there; None where enough rows are held out, or where it could not be made: ``not_cross_validated`` says why
@@ -96,6 +97,7 @@ class Evaluation:
     seen_rows: int = 0
     intervals: dict[str, Interval] = field(default_factory=dict)
     resamples: int = 0
+    resampled_groups: int | None = None
     recommended: str | None = None
     stopped_early: bool = False
     setup: SetupReport | None = None
@@ -149,10 +151,12 @@ def evaluate(
     problem_type: ProblemType,
     dropped_rows: int = 0,
     answered: HoldoutAnswers | None = None,
+    units: resampling.Units | None = None,
 ) -> Evaluation:
     """Score every model of ``predictor`` on ``holdout``, and the best one by validation in other metrics too.
 
-    ``answered``: its answers to the holdout, where they are known already.
+    ``answered``: its answers to the holdout, where they are known already. ``units``: the group of each row, where
+    whole groups are held out.
     Raises TrainingFailed when the best model gives no finite score.
     """
     said = answered or answer_holdout(
@@ -172,7 +176,7 @@ def evaluate(
     trainer = predictor._trainer
     holds_best = {row.name for row in rows if best in trainer.get_minimum_model_set(row.name)} - {best}
     intervals, rows, recommended = _with_intervals(
-        answers, rows, best=best, metric=metric, metrics=metrics, holds_best=holds_best
+        answers, rows, best=best, metric=metric, metrics=metrics, holds_best=holds_best, units=units
     )
     return Evaluation(
         metric_name=metric,
@@ -193,6 +197,7 @@ def evaluate(
         seen_rows=seen,
         intervals=intervals,
         resamples=resampling.RESAMPLES,
+        resampled_groups=None if units is None else int(units.max()) + 1,
         recommended=recommended,
     )
 
@@ -211,6 +216,7 @@ def _with_intervals(
     metric: str,
     metrics: Mapping[str, float | None],
     holds_best: Collection[str],
+    units: resampling.Units | None,
 ) -> tuple[dict[str, Interval], tuple[ModelRow, ...], str | None]:
     """The intervals of the best model's metrics; the leaderboard with its own, and ties; the quickest in the tie.
 
@@ -218,13 +224,14 @@ def _with_intervals(
     """
     defined = [name for name, value in metrics.items() if value is not None]
     wanted = {name: [metric] for name in answers} | {best: defined}
-    drawn = resampling.resampled_metrics(wanted, answers)
+    drawn = resampling.resampled_metrics(wanted, answers, units=units)
+    trials = answers[best].rows if units is None else int(units.max()) + 1
     found: list[ModelRow] = []
     for row in rows:
         tied = row.name == best or resampling.is_tie(drawn[row.name][metric], drawn[best][metric])
-        bounds = _interval(metric, row.holdout_score, drawn[row.name][metric], answers[row.name].rows)
+        bounds = _interval(metric, row.holdout_score, drawn[row.name][metric], trials)
         found.append(replace(row, interval=bounds, tied=tied))
-    intervals = {name: _interval(name, metrics[name], drawn[best][name], answers[best].rows) for name in defined}
+    intervals = {name: _interval(name, metrics[name], drawn[best][name], trials) for name in defined}
     known = {name: bounds for name, bounds in intervals.items() if bounds is not None}
     return known, tuple(found), _quickest(found, best=best, holds_best=holds_best)
 
@@ -240,10 +247,11 @@ def _quickest(rows: Sequence[ModelRow], *, best: str, holds_best: Collection[str
     return name if quicker[name] <= _QUICKER * times[best] else None
 
 
-def _interval(metric: str, value: float | None, drawn: Any, rows: int) -> Interval | None:
+def _interval(metric: str, value: float | None, drawn: Any, trials: int) -> Interval | None:
+    """``trials``: rows, or groups of them, that were right or wrong by themselves."""
     bounds = resampling.interval(drawn)
     if bounds is None and metric == "accuracy" and value in (0.0, 1.0):
-        return resampling.share_interval(round(value * rows), rows)
+        return resampling.share_interval(round(value * trials), trials)
     return bounds
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.metrics import Answers, Counts, Floats, lower_is_better
 
@@ -17,30 +18,45 @@ _SAME = 1e-12
 _BLOCK_CELLS = 4_000_000
 
 Interval = tuple[float, float]
+Units = NDArray[np.intp]
 
 
-def resample_counts(rows: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[Counts]:
-    """How often each row is drawn, a line for each resample, some resamples at a time; from the seed alone."""
+def resample_counts(
+    rows: int, *, resamples: int = RESAMPLES, seed: int = 0, units: Units | None = None
+) -> Iterator[Counts]:
+    """How often each row is drawn, a line for each resample, some resamples at a time; from the seed alone.
+
+    ``units`` numbers the group that each row belongs to: then whole groups are drawn, because rows of one group say
+    less than as many of different ones (the cluster bootstrap; Davison and Hinkley, Bootstrap Methods and their
+    Application, 1997, section 3.8).
+    """
+    drawn_of = rows if units is None else int(units.max()) + 1
     rng = np.random.default_rng(seed)
     at_once = max(1, min(resamples, _BLOCK_CELLS // max(rows, 1)))
     for start in range(0, resamples, at_once):
         lines = min(at_once, resamples - start)
         counts = np.empty((lines, rows))
         for line in range(lines):
-            counts[line] = np.bincount(rng.integers(0, rows, size=rows), minlength=rows)
+            drawn = np.bincount(rng.integers(0, drawn_of, size=drawn_of), minlength=drawn_of)
+            counts[line] = drawn if units is None else drawn[units]
         yield counts
 
 
 def resampled_metrics(
-    wanted: Mapping[str, Sequence[str]], answers: Mapping[str, Answers], *, seed: int = 0
+    wanted: Mapping[str, Sequence[str]],
+    answers: Mapping[str, Answers],
+    *,
+    seed: int = 0,
+    units: Units | None = None,
 ) -> dict[str, dict[str, Floats]]:
-    """For each of ``answers`` the metrics that are ``wanted`` of it, each for the same RESAMPLES resamples."""
+    """For each of ``answers`` the metrics that are ``wanted`` of it, each for the same RESAMPLES resamples.
+    ``units``: see ``resample_counts``."""
     rows = {each.rows for each in answers.values()}
     assert len(rows) == 1, "paired resamples need the same rows"
     parts: dict[str, dict[str, list[Floats]]] = {
         name: {metric: [] for metric in metrics} for name, metrics in wanted.items()
     }
-    for counts in resample_counts(rows.pop(), seed=seed):
+    for counts in resample_counts(rows.pop(), seed=seed, units=units):
         for name, metrics in parts.items():
             for metric, found in metrics.items():
                 found.append(answers[name].resampled(metric, counts))

@@ -82,6 +82,15 @@ class Split:
     ignored: tuple[str, ...] = ()
     structure: dict[str, str] = field(default_factory=dict)
 
+    def groups_held_out(self) -> Any:
+        """The number of the group that each row held out belongs to, from 0; None unless whole groups were."""
+        import pandas as pd
+
+        if self.report.kind is not HoldoutKind.GROUP:
+            return None
+        codes, _ = pd.factorize(self.holdout[self.report.column])
+        return codes
+
     def features_only(self) -> tuple[DataFrame, DataFrame]:
         """Both parts, with the features and the target alone."""
         if not self.ignored:

@@ -101,7 +101,12 @@ class _Run:
         parts: dict[str, Any] = {"holdout": holdout, "target": target, "problem_type": job.problem_type}
         said = answer_holdout(fitted.predictor, train=train, **parts)
         report = evaluation.evaluate(
-            fitted.predictor, train=train, dropped_rows=split.dropped_rows, answered=said, **parts
+            fitted.predictor,
+            train=train,
+            dropped_rows=split.dropped_rows,
+            answered=said,
+            units=split.groups_held_out(),
+            **parts,
         )
         report = replace(
             report,

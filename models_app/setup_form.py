@@ -215,6 +215,14 @@ class SetupForm(forms.Form):
         """The columns that are ticked, for a list that may be thousands long."""
         return frozenset(self["leave_out"].value() or ())
 
+    @property
+    def columns_ticked_first(self) -> list[tuple[str, str]]:
+        """The columns that can be left out; those that are, where nobody has to look for them."""
+        field, ticked = self.fields["leave_out"], self.left_out
+        assert isinstance(field, forms.ChoiceField)
+        choices: Any = field.choices
+        return sorted(choices, key=lambda choice: choice[0] not in ticked)
+
     def setup_settings(self) -> dict[str, Any]:
         """The valid fields, by their names in ``JobSettings``."""
         data = self.cleaned_data

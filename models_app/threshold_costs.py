@@ -59,10 +59,13 @@ def costs_of(thresholds: Sequence[Threshold], *, false_alarm: float, miss: float
     )
 
 
-def cheapest(costs: Sequence[Cost]) -> Cost:
-    """The one that costs least on the validation rows; of equal ones that in their middle, which moves least."""
+def cheapest(costs: Sequence[Cost], *, usual: Cost | None = None) -> Cost:
+    """The one that costs least on the validation rows; of equal ones the ``usual`` one, else that in their middle,
+    which moves least."""
     least = min(cost.validation.cost for cost in costs)
     best = [cost for cost in costs if cost.validation.cost == least]
+    if usual in best:
+        return usual
     return best[len(best) // 2]
 
 

@@ -30,10 +30,13 @@ def thresholds(request: UserRequest, model_id: str, version: int) -> HttpRespons
     if form.is_valid():
         asked = form.cleaned_data
         costs = costs_of(diagnosis["thresholds"], false_alarm=asked["false_alarm"], miss=asked["miss"])
-        best = cheapest(costs)
-        shown = best if asked["threshold"] is None else nearest(costs, asked["threshold"])
-        setup = services.model_evaluation(model=model, version=version).setup
+        evaluation = services.model_evaluation(model=model, version=version)
+        setup = evaluation.setup
         own = 0.5 if setup is None or setup.threshold is None else setup.threshold
-        context |= {"costs": costs, "best": best, "shown": shown, "own": own, "usual": nearest(costs, own)}
+        usual = nearest(costs, own)
+        best = cheapest(costs, usual=usual)
+        shown = best if asked["threshold"] is None else nearest(costs, asked["threshold"])
+        context |= {"costs": costs, "best": best, "shown": shown, "own": own, "usual": usual}
+        context |= {"yes": evaluation.positive_class}
     template = "models_app/_thresholds.html" if wants_fragment(request) else "models_app/thresholds.html"
     return render(request, template, context, status=200 if form.is_valid() else 422)

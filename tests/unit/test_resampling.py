@@ -44,6 +44,31 @@ def test_an_interval_holds_the_true_score_about_as_often_as_it_says():
     assert held >= 88
 
 
+def test_groups_are_drawn_whole():
+    units = np.array([0, 0, 0, 1, 2, 2])
+    counts = np.concatenate(list(resample_counts(6, resamples=50, seed=1, units=units)))
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, 4] == counts[:, 5]).all()
+    assert (counts[:, [0, 3, 4]].sum(axis=1) == 3).all()
+    assert len(np.unique(counts[:, 0])) > 1
+
+
+def test_an_interval_over_groups_holds_what_rows_that_go_together_would_miss():
+    """30 groups of 20 rows, whose errors share one of their group."""
+    rng, units = np.random.default_rng(8), np.repeat(np.arange(30), 20)
+    held = {"groups": 0, "rows": 0}
+    for seed in range(60):
+        errors = rng.normal(0, 1, 30)[units] + rng.normal(0, 0.5, 600)
+        answers = {"m": NumberAnswers(np.zeros(600), errors)}
+        for kind, of in (("groups", units), ("rows", None)):
+            low, high = interval(resampled_metrics({"m": [RMSE]}, answers, seed=seed, units=of)["m"][RMSE])
+            held[kind] += low <= np.sqrt(1.25) <= high
+    # 57 are promised; with 30 groups percentile intervals hold a little less.
+    assert held["groups"] >= 48
+    assert held["rows"] <= 36
+
+
 def test_more_rows_make_a_narrower_interval():
     def width(rows):
         low, high = interval(resampled_metrics({"m": [RMSE]}, {"m": errors_of(1.0, rows, 1)})["m"][RMSE])

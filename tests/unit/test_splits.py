@@ -220,3 +220,12 @@ def test_a_report_survives_json():
     report = cut(days(), TIME, "date").report
     values = {name: getattr(report, name) for name in report.__slots__}
     assert HoldoutReport.from_dict({**values, "later": 1}) == report
+
+
+def test_each_row_held_out_knows_its_group_where_whole_groups_are():
+    held = cut(patients(), GROUP, "patient", problem_type=BINARY, column_is_feature=False)
+    units, patient = held.groups_held_out(), held.holdout["patient"]
+    assert len(units) == len(patient)
+    assert pd.DataFrame({"unit": units, "patient": patient}).drop_duplicates()["unit"].is_unique
+    assert units.max() + 1 == held.report.groups
+    assert cut(patients(), RANDOM, problem_type=BINARY).groups_held_out() is None

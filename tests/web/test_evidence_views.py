@@ -54,6 +54,11 @@ def test_they_are_left_out_to_begin_with_but_not_again(client_for, user, dataset
     assert TICKED.findall(client.get(form, {"model": model.id}).content.decode()) == []
 
 
+def test_what_is_left_out_stands_first_in_the_list(client_for, user, dataset):
+    page = client_for(user).get(reverse("models:train", args=[dataset.id]), {"leave_out": "wings"}).content.decode()
+    assert re.findall(r'name="leave_out"\s+value="(\w+)"', page)[0] == "wings"
+
+
 def test_where_nobody_has_looked_it_is_done_once_and_waited_for(client_for, user, dataset):
     client = client_for(user)
     for _ in range(2):

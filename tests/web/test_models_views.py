@@ -89,6 +89,9 @@ def test_scores_stand_with_their_intervals_and_ties_are_marked(stack, owner, use
     assert "LinearModel is the quickest of the tie: 1 ms for one row instead of 20 ms." in text
     assert "The holdout has one class only." in text
     assert re.search(r'name="answer_ms"\s+value="10"', page.content.decode())
+    by_group = replace(evaluation, resampled_groups=5)
+    page = owner.get(_urls(stored_model(user.id, stored_dataset(user.id), evaluation=by_group))["detail"])
+    assert "resamples of the 5 groups held out" in " ".join(strip_tags(page.content.decode()).split())
 
 
 def test_a_model_than_which_none_is_quicker_offers_no_quicker_one(owner, model):

@@ -63,6 +63,15 @@ def test_what_a_mistake_costs_decides():
     assert middle.f1 == pytest.approx(2 * 14 / (28 + 8 + 6))
 
 
+def test_of_thresholds_that_cost_the_same_the_models_own_is_kept():
+    same = [THRESHOLDS[1] | {"threshold": value} for value in (0.4, 0.5, 0.6)]
+    costs = costs_of(same, false_alarm=1, miss=1)
+    assert cheapest(costs, usual=costs[0]).threshold == 0.4
+    assert cheapest(costs).threshold == 0.5
+    dearer = costs_of([THRESHOLDS[0], *same], false_alarm=1, miss=1)
+    assert cheapest(dearer, usual=dearer[0]).threshold == 0.5
+
+
 def test_where_there_is_nothing_to_share_there_is_no_share():
     never = {"threshold": 1.0, "validation": outcome(0, 0, 0, 9), "holdout": outcome(0, 0, 2, 7)}
     [nobody] = costs_of([never], false_alarm=1, miss=1)
@@ -72,10 +81,13 @@ def test_where_there_is_nothing_to_share_there_is_no_share():
 
 def test_the_models_own_threshold_stands_beside_the_cheapest(owner, user, stack):
     setup = SetupReport(holdout=HoldoutReport(kind=HoldoutKind.RANDOM, share=0.2, seed=0), threshold=0.79)
-    model = stored_model(user.id, stored_dataset(user.id), evaluation=replace(EVALUATION, setup=setup))
+    model = stored_model(
+        user.id, stored_dataset(user.id), evaluation=replace(EVALUATION, setup=setup, positive_class="duck")
+    )
     keep_thresholds(model)
     text = " ".join(owner.get(url(model), headers=HX).content.decode().split())
     # 15 missed of 100 rows; 1 false alarm and 8 missed of 50.
+    assert "says yes, that <code>species</code> is “duck”, from some probability on" in text
     assert "the model's own threshold of 0.79 cost 150 and 180." in text
 
 
