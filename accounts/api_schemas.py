@@ -30,7 +30,11 @@ class ErrorDetail(Schema):
     code: str = Field(description="For programs; it stays the same when the sentences change.")
     message: str = Field(description="One sentence for people.")
     hint: str = Field(description="The next step; may be empty.")
-    fields: dict[str, str] = Field(description="Sentences by field, where the fault belongs to one.")
+    fields: dict[str, str] = Field(
+        description="Sentences by field, where the fault belongs to one: a parameter by its name, a part of the "
+        "body by its path. Rows are counted from 0: `rows.1.sex` is `sex` in the second row, `rows.*.sex` in every "
+        "row."
+    )
 
 
 class ErrorAnswer(Schema):

@@ -8,7 +8,7 @@ once for all rows that have it. So values and findings are those of a form or th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -78,7 +78,7 @@ class Columns:
         *,
         formats: ValueFormat = PLAIN,
         rows: int,
-        target: str = "",
+        unused: Collection[str] = (),
         tally: Tally | None = None,
     ) -> None:
         self.schema = tuple(schema)
@@ -88,9 +88,8 @@ class Columns:
         self._formats = formats
         self._tally = tally
         self._verdicts = {feature.name: _Verdicts(feature) for feature in schema}
-        # What is said once, of all rows. The target is no column too many.
-        blank = dict.fromkeys((name for name in names if name != target), "")
-        checked = check_rows(self.schema, [blank] * min(rows, 2))
+        # What is said once, of all rows.
+        checked = check_rows(self.schema, [dict.fromkeys(names, "")] * min(rows, 2), unused=unused)
         self.table_findings = checked.table_findings
         absent = [feature for feature in self.schema if feature.name not in self._places]
         self._absent = {feature.name: checked.rows[0][feature.name] for feature in absent} if rows else {}

@@ -87,6 +87,11 @@ def build_metadata(
     }
 
 
+def unused_columns(metadata: Mapping[str, Any]) -> frozenset[str]:
+    """The columns of the training table that the model does not look at, its target among them."""
+    return frozenset((metadata["label"], *metadata.get("unused_features", ())))
+
+
 def prepare_for_storage(predictor: Any, directory: Path) -> Path:
     """Write ``predictor/`` below ``directory``: the best model and what it stands on, without training data.
 

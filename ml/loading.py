@@ -17,11 +17,12 @@ _LIBRARY_OF_MODEL = {"LightGBM": "lightgbm", "CatBoost": "catboost", "XGBoost": 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A predictor in memory, and the features it asks for."""
+    """A predictor in memory, and the features it asks for. ``unused`` are the other columns of its training."""
 
     predictor: Any
     features: tuple[Feature, ...]
     problem_type: ProblemType
+    unused: frozenset[str] = frozenset()
 
 
 def import_libraries(home: Path) -> None:
@@ -42,4 +43,4 @@ def load(directory: Path) -> Loaded:
     predictor = TabularPredictor.load(str(home), verbosity=1, require_version_match=False)
     predictor.persist(models="best", max_memory=None)
     features = tuple(Feature.from_dict(feature) for feature in metadata["features"])
-    return Loaded(predictor, features, ProblemType(metadata["problem_type"]))
+    return Loaded(predictor, features, ProblemType(metadata["problem_type"]), bundle.unused_columns(metadata))

@@ -24,7 +24,7 @@ from ml.answer_files import answer_cells, harmless
 from ml.answering import answer_rows
 from ml.batch_lines import new_columns
 from ml.conformal import Interval, PredictionSet, Reach, interval_of, set_of
-from ml.prediction import CheckedRows, Feature, Finding, Mode, check_rows
+from ml.prediction import EVERY_ROW, CheckedRows, Feature, Finding, Mode, check_rows
 from ml.problem import ProblemType
 from ml.quiet import quiet_autogluon
 from ml.row_files import Chunk, read_rows
@@ -56,7 +56,7 @@ class PortableModel:
 
     predictor: Any
     features: tuple[Feature, ...]
-    target: str
+    unused: frozenset[str]
     classes: tuple[str, ...]
     reach: Reach | None
 
@@ -66,7 +66,8 @@ class PortableModel:
 
     def check(self, rows: Sequence[Mapping[str, Any]], *, strict: bool = False) -> CheckedRows:
         """:raises InvalidInput: ``strict``, and something is odd."""
-        return check_rows(self.features, rows, mode=Mode.STRICT if strict else Mode.LENIENT)
+        mode = Mode.STRICT if strict else Mode.LENIENT
+        return check_rows(self.features, rows, mode=mode, unused=self.unused)
 
     def predict(
         self, rows: Sequence[Mapping[str, Any]] | DataFrame, *, strict: bool = False
@@ -114,7 +115,7 @@ def load(directory: Path) -> PortableModel:
     return PortableModel(
         predictor=loaded.predictor,
         features=loaded.features,
-        target=str(metadata["label"]),
+        unused=loaded.unused,
         classes=() if is_regression else tuple(metadata["classes"]),
         reach=None if reach is None else Reach(**reach),
     )
@@ -248,17 +249,13 @@ class _Command:
             try:
                 self.model.check(chunk.rows, strict=True)
             except InvalidInput as error:
-                where = f" These are counted from row {first + 1:,}." if first else ""
-                raise InvalidInput(error.message + where, fields=error.fields) from error
+                fields = {_place(key, first): fault for key, fault in error.fields.items()}
+                hint = "Correct the file, or leave out --strict."
+                raise InvalidInput(error.message, fields=fields, hint=hint) from error
             first += len(chunk.rows)
 
     def _chunks(self, source: BinaryIO) -> Iterator[Chunk]:
-        # The target is no column too many, as in a batch of the app.
-        chunks = read_rows(source, features=self.model.features, date_order=self.options.dates)
-        for chunk in chunks:
-            for row in chunk.rows:
-                row.pop(self.model.target, None)
-            yield chunk
+        return read_rows(source, features=self.model.features, date_order=self.options.dates)
 
     def _line(self, cells: list[str]) -> list[str]:
         return [harmless(cell) for cell in cells] if self.options.for_spreadsheets else cells
@@ -266,3 +263,9 @@ class _Command:
     def _say(self, sentences: Any) -> None:
         for sentence in sentences:
             print(sentence, file=self.messages)
+
+
+def _place(key: str, first: int) -> str:
+    """Where in a file something is, for people; ``first``: how many rows come before these."""
+    _, number, column = key.split(".", 2)
+    return column if number == EVERY_ROW else f"row {first + int(number) + 1:,}, {column}"

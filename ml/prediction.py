@@ -6,7 +6,7 @@ rows (``ml.features``). Plain Python; only ``feature_schema`` and ``to_frame`` n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -29,6 +29,7 @@ from ml.value_checks import (
 from smartml.errors import InvalidInput
 
 __all__ = [
+    "EVERY_ROW",
     "FALSE_WORDS",
     "TRUE_WORDS",
     "CheckedRows",
@@ -43,12 +44,15 @@ __all__ = [
     "used_features",
 ]
 
+_STRICT_HINT: Final = "Correct what `fields` says, or have odd rows answered all the same, in lenient mode."
 _WRONG_TYPE: Final = "Some values are not of the type the model was trained on."
 # More columns than these are counted, not listed: a wrong file may have thousands.
 _MOST_UNKNOWN: Final = 20
 # Of a value that comes again the verdict is known.
 _REMEMBERED: Final = 4096
 _MOST_FAULTS: Final = 100
+# In the place of a row's number: what is said of a column of all rows.
+EVERY_ROW: Final = "*"
 
 
 class Mode(StrEnum):
@@ -61,7 +65,7 @@ class Mode(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRows:
     """``rows`` for ``to_frame``, one tuple of ``findings`` for each, and what is said once of all of them: columns
-    that no row has, and columns that the model does not use."""
+    that no row has, and columns that neither the model nor its training knows."""
 
     rows: tuple[dict[str, Any], ...]
     findings: tuple[tuple[Finding, ...], ...]
@@ -69,7 +73,11 @@ class CheckedRows:
 
 
 def check_rows(
-    schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]], *, mode: Mode = Mode.LENIENT
+    schema: Sequence[Feature],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    mode: Mode = Mode.LENIENT,
+    unused: Collection[str] = (),
 ) -> CheckedRows:
     """Rows as typed, as sent as JSON or as read from a file; every feature is in each row of the answer.
 
@@ -77,12 +85,15 @@ def check_rows(
     gaps and the feature's usual value is used, with a finding. A value that is not of the feature's type counts as
     empty, with a finding ("wrong_type").
 
+    ``unused`` are the other columns of the table that the model was trained on: its target, what was left out, what
+    the predictor dropped. There is nothing odd about a row that has them; they are not looked at.
+
     :raises InvalidInput: a row that is none; with ``Mode.STRICT`` anything there is to say about a row, with
-        ``fields`` by column: "age", or "row 3: age" of several rows.
+        ``fields`` by place: "rows.2.age" in the third row, "rows.*.age" in every one.
     """
-    judged = _judge(schema, rows)
-    if mode is Mode.STRICT:
-        judged.refuse("These rows are not as the model was trained.", wrong_types_only=False)
+    judged = _judge(schema, rows, unused)
+    if mode is Mode.STRICT and (faults := judged.faults()):
+        raise InvalidInput("These rows are not as the model was trained.", fields=faults, hint=_STRICT_HINT)
     return CheckedRows(
         rows=tuple(judged.rows),
         findings=tuple(tuple(oddity.finding for oddity in row) for row in judged.oddities),
@@ -96,7 +107,8 @@ def check_row(schema: Sequence[Feature], values: Mapping[str, Any]) -> tuple[dic
     :raises InvalidInput: with a message for each field whose value is of the wrong type.
     """
     judged = _judge(schema, [values])
-    judged.refuse(_WRONG_TYPE, wrong_types_only=True)
+    if wrong := {odd.field: odd.fault for odd in judged.oddities[0] if odd.kind == "wrong_type"}:
+        raise InvalidInput(_WRONG_TYPE, fields=wrong)
     return judged.rows[0], tuple(oddity.finding for oddity in (*judged.oddities[0], *judged.of_table))
 
 
@@ -106,29 +118,25 @@ class _Judged:
     oddities: list[list[Oddity]]
     of_table: list[Oddity]
 
-    def refuse(self, message: str, *, wrong_types_only: bool) -> None:
-        faults = {oddity.field: oddity.fault for oddity in self.of_table if not wrong_types_only}
-        several = len(self.rows) > 1
-        for number, oddities in enumerate(self.oddities, 1):
+    def faults(self) -> dict[str, str]:
+        """What there is to say by place, the first hundred; what is said of all rows first."""
+        faults = {f"rows.{EVERY_ROW}.{oddity.field}": oddity.fault for oddity in self.of_table}
+        for number, oddities in enumerate(self.oddities):
             for oddity in oddities:
-                if wrong_types_only and oddity.kind != "wrong_type":
-                    continue
-                key = f"row {number}: {oddity.field}" if several else oddity.field
-                faults.setdefault(key, oddity.fault)
                 if len(faults) >= _MOST_FAULTS:
-                    raise InvalidInput(message, fields=faults)
-        if faults:
-            raise InvalidInput(message, fields=faults)
+                    return faults
+                faults.setdefault(f"rows.{number}.{oddity.field}", oddity.fault)
+        return faults
 
 
-def _judge(schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> _Judged:
+def _judge(schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]], unused: Collection[str] = ()) -> _Judged:
     _refuse_what_is_no_row(rows)
     columns = dict.fromkeys(name for row in rows for name in row)
     judged = _Judged([{} for _ in rows], [[] for _ in rows], [])
     if not rows:
         return judged
     names = {feature.name for feature in schema}
-    unknown = [str(name) for name in columns if name not in names]
+    unknown = [str(name) for name in columns if name not in names and name not in unused]
     for feature in schema:
         if feature.name in columns:
             _judge_column(feature, rows, judged)
@@ -141,10 +149,10 @@ def _judge(schema: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> _Jud
 
 
 def _refuse_what_is_no_row(rows: Sequence[Any]) -> None:
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             fault = "A row is an object: the value of each column by its name."
-            raise InvalidInput(f"Row {number} is not a row of a table.", fields={f"row {number}": fault})
+            raise InvalidInput(f"Row {number + 1} is not a row of a table.", fields={f"rows.{number}": fault})
 
 
 def _judge_column(feature: Feature, rows: Sequence[Mapping[str, Any]], judged: _Judged) -> None:

@@ -132,7 +132,11 @@ def cancel_training(request: ApiRequest, training_id: TrainingId) -> Training:
 def list_models(request: ApiRequest, query: Query[ModelQuery]) -> ModelPage:
     """Newest first, page by page. Needs the right `read`."""
     page = services.list_models(
-        user_id=request.auth.user_id, search=query.search, cursor=query.cursor or None, limit=query.limit
+        user_id=request.auth.user_id,
+        search=query.search,
+        tag=query.tag,
+        cursor=query.cursor or None,
+        limit=query.limit,
     )
     items = [ModelFacts(**facts_of(model)) for model in page.items]
     return ModelPage(items=items, next_cursor=page.next_cursor)
@@ -149,7 +153,12 @@ def get_model(request: ApiRequest, model_id: ModelId) -> ModelDetail:
     """Its versions with their scores, and the columns that the current one asks for. Needs the right `read`."""
     model = services.get_model(user_id=request.auth.user_id, model_id=model_id)
     features = services.model_features(model=model, version=model.version)
-    return ModelDetail(**facts_of(model), features=[feature_of(feature) for feature in features])
+    unused = services.model_unused_columns(model=model, version=model.version)
+    return ModelDetail(
+        **facts_of(model),
+        features=[feature_of(feature) for feature in features],
+        unused_columns=sorted(unused),
+    )
 
 
 @models.post(

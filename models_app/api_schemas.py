@@ -30,7 +30,7 @@ from storage.paging import MAX_PAGE
 
 _OTHER_ID: Final = "6567c1d2a9b8f00123456790"
 _LONGEST_LIST: Final = 5_000
-_LARGEST_VERSION: Final = 1_000_000
+LARGEST_VERSION: Final = 1_000_000
 
 
 class PageQuery(Schema):
@@ -42,7 +42,8 @@ class PageQuery(Schema):
 
 # --- Trainings -----------------------------------------------------------------------------------------------
 class TrainingRequest(Schema):
-    """What to learn. Only the dataset and the target must be said; the rest is as on the training form."""
+    """What to learn. Only the dataset and the target must be said; the rest is as on the training form, but no
+    column is left out unasked."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -62,7 +63,11 @@ class TrainingRequest(Schema):
     holdout_kind: HoldoutKind = HoldoutKind.RANDOM
     holdout_column: str | None = Field(None, max_length=MAX_COLUMN_NAME, description="Of the time or the group.")
     group_is_feature: bool = False
-    leave_out: list[str] = Field([], max_length=_LONGEST_LIST, description="Columns not to learn from.")
+    leave_out: list[str] = Field(
+        [],
+        max_length=_LONGEST_LIST,
+        description="Columns not to learn from, one that gives the target away for example.",
+    )
     families: list[str] = Field([], max_length=20, description="Of models to fit; those of the preset else.")
     class_weights: ClassWeights = ClassWeights.NONE
     seed: int = Field(0, ge=0, le=MAX_SEED)
@@ -210,6 +215,7 @@ class VersionFacts(Schema):
     azure_model_url: str
     zip_size: int
     zip_sha256: str
+    note: str = Field(description="What its owner has written on it.")
 
 
 class ModelFacts(Schema):
@@ -219,6 +225,8 @@ class ModelFacts(Schema):
     user_id: str
     name: str
     created_at: datetime
+    tags: list[str]
+    note: str
     version: int
     versions: list[VersionFacts]
 
@@ -241,6 +249,10 @@ class ModelDetail(ModelFacts):
     """A model with the columns that its current version asks for."""
 
     features: list[FeatureOut]
+    unused_columns: list[str] = Field(
+        description="The other columns of the training table: the target, what was left out, what says nothing. A "
+        "row may have them; they are not looked at."
+    )
 
 
 class ModelPage(Schema):
@@ -253,22 +265,24 @@ class ModelPage(Schema):
 class ModelQuery(PageQuery):
     """What to list, and from where on."""
 
-    search: str = Field("", max_length=120, description="A part of the name.")
+    search: str = Field("", max_length=120, description="A part of the name, or of a tag.")
+    tag: str = Field("", max_length=120, description="A tag that they carry.")
 
 
 class VersionQuery(Schema):
     """Which version of a model."""
 
-    version: int | None = Field(None, ge=1, le=_LARGEST_VERSION, description="The current one unless it is said.")
+    version: int | None = Field(None, ge=1, le=LARGEST_VERSION, description="The current one unless it is said.")
 
 
 def facts_of(model: Model) -> dict[str, Any]:
     """The fields of :class:`ModelFacts`."""
     facts = {name: getattr(model, name) for name in ModelFacts.model_fields if name != "versions"}
-    return facts | {"versions": [_version_of(version) for version in model.versions]}
+    return facts | {"versions": [version_facts(version) for version in model.versions]}
 
 
-def _version_of(version: ModelVersion) -> VersionFacts:
+def version_facts(version: ModelVersion) -> VersionFacts:
+    """A version for programs."""
     return VersionFacts(**{name: getattr(version, name) for name in VersionFacts.model_fields})
 
 
@@ -303,9 +317,10 @@ class PredictionRequest(Schema):
     rows: list[dict[str, Cell]] = Field(min_length=1)
     mode: Mode = Field(
         Mode.LENIENT,
-        description="lenient: what does not fit counts as missing, and is said. strict: any finding refuses all.",
+        description="lenient: what does not fit counts as missing, and is said. strict: any finding "
+        "refuses all (422), and `fields` say where.",
     )
-    version: int | None = Field(None, ge=1, le=_LARGEST_VERSION, description="The current one unless it is said.")
+    version: int | None = Field(None, ge=1, le=LARGEST_VERSION, description="The current one unless it is said.")
 
 
 class FindingOut(Schema):

@@ -158,6 +158,7 @@ class _Run:
             holdout=kept,
             report=report,
             features=features,
+            unused=unused,
             figures=figures,
             reference=reference,
             golden=kept_answers,

@@ -61,6 +61,7 @@ __all__ = [
     "model_evaluation",
     "model_features",
     "model_reach",
+    "model_unused_columns",
     "predict",
     "predict_rows",
     "queue_position",
@@ -184,7 +185,23 @@ def model_diagnosis(*, model: Model, version: int) -> Diagnosis | None:
 
 def model_features(*, model: Model, version: int) -> tuple[Feature, ...]:
     """The columns one version was trained on, from its blob."""
-    return _from_blob(model, version, SCHEMA, lambda document: tuple(map(Feature.from_dict, document["features"])))
+    return _contract(model, version)[0]
+
+
+def model_unused_columns(*, model: Model, version: int) -> frozenset[str]:
+    """The other columns of the table that one version was trained on, its target among them."""
+    return _contract(model, version)[1]
+
+
+def _contract(model: Model, version: int) -> tuple[tuple[Feature, ...], frozenset[str]]:
+    found = get_version(model, version)
+
+    def build(document: dict[str, Any]) -> tuple[tuple[Feature, ...], frozenset[str]]:
+        # Versions from before the others were named know at least what they were told to leave out.
+        others = document.get("unused", found.asked.leave_out)
+        return tuple(map(Feature.from_dict, document["features"])), frozenset((found.target, *others))
+
+    return _from_blob(model, version, SCHEMA, build)
 
 
 def model_reach(*, model: Model, version: int) -> Reach | None:
@@ -307,7 +324,8 @@ def predict_rows(
 
     :raises InvalidInput: see ``ml.prediction.check_rows``.
     """
-    checked = check_rows(model_features(model=model, version=version), rows, mode=mode)
+    features, unused = _contract(model, version)
+    checked = check_rows(features, rows, mode=mode, unused=unused)
     answers = _answers(model, version, checked.rows, checked.findings)
     return Predictions(answers=answers, table_findings=checked.table_findings)
 

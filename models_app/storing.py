@@ -6,7 +6,7 @@ By now hours of fitting may be at stake, so services that are away for a moment 
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,7 @@ def store(
     holdout: Path,
     report: Evaluation,
     features: tuple[Feature, ...],
+    unused: Collection[str],
     figures: Diagnosis,
     reference: Reference,
     golden: Mapping[str, Any],
@@ -72,6 +73,7 @@ def store(
         "evaluation": report.as_dict(),
         "schema": {
             "features": [feature.as_dict() for feature in features],
+            "unused": list(unused),
             "chosen_types": [chosen.as_dict() for chosen in chosen_types],
         },
         "figures": figures,

@@ -1,6 +1,8 @@
 """What is wrong with a request of the API, in sentences: the library's own words are for those who know it."""
 
 import json
+import math
+import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -12,6 +14,8 @@ _NUMBER: Final = "A number is needed here."
 _TEXT: Final = "A text is needed here."
 _OBJECT: Final = "An object is needed here: `{…}`."
 _YES_OR_NO: Final = "`true` or `false` is needed here."
+# Where a number too large for a float may be; most bodies have none, and reading each number by hand takes time.
+_MAYBE_HUGE: Final = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
 _HALF: Final = "This text holds half of a character (a lone surrogate)."
 
 _SENTENCES: Final[dict[str, str]] = {
@@ -71,13 +75,31 @@ def field_name(place: tuple[str | int, ...]) -> str:
     return ".".join(path[1:] if source in ("body", "query") and len(path) > 1 else path)
 
 
+class HugeNumber(float):
+    """A number that no float can hold, infinite to whoever calculates with it; as text it is what was sent."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        number = HugeNumber(number)
+        number.text = text
+    return number
+
+
 def read_json(content: bytes) -> Any:
     """A body as JSON, as its standard has it.
 
     :raises BadRequest: it is none, with the place; of what was sent nothing is repeated.
     """
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        read_float = _read_float if _MAYBE_HUGE.search(content) else None
+        return json.loads(content, parse_constant=_refuse_constant, parse_float=read_float)
     except json.JSONDecodeError as error:
         message = f"The body is not JSON: see line {error.lineno:,}, character {error.colno:,}."
         raise BadRequest(message, hint="Check it with a JSON validator.") from None

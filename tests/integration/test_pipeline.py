@@ -1,14 +1,18 @@
 """A training from the queued job to the stored model, with real data services and a real fit."""
 
+import csv
 import hashlib
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
 from django.urls import reverse
 
 from datasets import services as datasets
+from ml import bundle
 from ml.options import ClassWeights, HoldoutKind
 from models_app import followups, golden, jobs_repository, services, signing
 from models_app.records import JobSettings, JobStatus
@@ -16,7 +20,7 @@ from models_app.tasks import run_training
 from storage.blobs import get_blobs
 from storage.ids import new_id
 from storage.mongo import get_database
-from tests.factories import queued_job, stored_dataset
+from tests.factories import ANIMALS, queued_job, stored_dataset
 from tests.training import assert_nothing_left, assert_one_model, use_one_family, workspaces
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -88,6 +92,13 @@ def test_a_training_makes_one_model_and_a_second_delivery_does_nothing(stack, us
     names = [feature.name for feature in services.model_features(model=model, version=1)]
     assert "species" not in names
     assert set(names) <= {"legs", "wings", "weight"}
+    # The file of the training has no column too many, whatever of it the model does not look at.
+    unused = services.model_unused_columns(model=model, version=1)
+    assert unused == {"legs", "wings", "weight", "species"} - set(names)
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert bundle.unused_columns(bundle.parse_metadata(archive.read(bundle.METADATA))) == unused
+    rows = list(csv.DictReader(io.StringIO(ANIMALS)))
+    assert services.predict_rows(model=model, version=1, rows=rows).table_findings == ()
 
     # What a person's rows hold is in blobs only.
     everything = json.dumps(

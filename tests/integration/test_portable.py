@@ -179,7 +179,7 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
     # Strict: refused before the first answer.
     done = run(python, tmp_path, directory / "predict.py", "-", "--strict", given=as_csv(NASTY))
     assert (done.returncode, done.stdout) == (1, b"")
-    assert "row 3: age" in done.stderr.decode()
+    assert "row 3, age: " in done.stderr.decode()
 
     # A file that was changed is not opened.
     with (directory / "predictor/predictor.pkl").open("ab") as file:

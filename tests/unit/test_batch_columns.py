@@ -95,7 +95,7 @@ def test_values_and_findings_are_those_of_the_contract(schema):
 def test_columns_that_are_missing_or_too_many_are_said_once(schema):
     names = ["Age", "pay", "born", "vip", "note", "outcome"]
     rows = [{**GOOD, "Age": "33", "outcome": "1"}] * 3
-    checker = Columns(schema, names, rows=3, target="outcome")
+    checker = Columns(schema, names, rows=3, unused={"outcome"})
     part = checker.check(columns_of(rows, names))
     expected = check_rows(schema, [{name: row[name] for name in names if name != "outcome"} for row in rows])
     assert checker.table_findings == expected.table_findings

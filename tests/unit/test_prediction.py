@@ -326,11 +326,28 @@ class TestCheckRows:
         assert check_rows(SMALL, [good, good], mode=Mode.STRICT).rows == (good, good)
         with pytest.raises(InvalidInput) as refused:
             check_rows(SMALL, [good, {**good, "age": 99, "port": "Mars"}], mode=Mode.STRICT)
-        assert list(refused.value.fields) == ["row 2: age", "row 2: port"]
+        assert list(refused.value.fields) == ["rows.1.age", "rows.1.port"]
         with pytest.raises(InvalidInput) as refused:
             check_rows(SMALL, [{"age": "x", "fare": 8}], mode=Mode.STRICT)
-        assert list(refused.value.fields) == ["port", "age"]
-        assert "usual value" not in refused.value.fields["age"]
+        assert list(refused.value.fields) == ["rows.*.port", "rows.0.age"]
+        assert "usual value" not in refused.value.fields["rows.0.age"]
+
+    def test_the_other_columns_of_the_training_are_nothing_odd_and_no_slip_of_a_name(self):
+        unused = {"ages", "y"}
+        rows = [{"age": 30, "fare": 8, "port": "Cherbourg", "ages": "old", "y": 1}] * 2
+        checked = check_rows(SMALL, rows, mode=Mode.STRICT, unused=unused)
+        assert (checked.findings, checked.table_findings) == (((), ()), ())
+        assert checked.rows[0] == {"age": 30, "fare": 8, "port": "Cherbourg"}
+        (absent,) = check_rows(SMALL, [{"ages": "old", "fare": 8, "port": None}], unused=unused).table_findings
+        assert (absent.field, "ages" in absent.message) == ("age", False)
+        with pytest.raises(InvalidInput) as refused:
+            check_rows(SMALL, [{**rows[0], "z": 1}], mode=Mode.STRICT, unused=unused)
+        assert list(refused.value.fields) == ["rows.*.z"]
+
+    def test_at_most_a_hundred_faults_are_listed(self):
+        with pytest.raises(InvalidInput) as refused:
+            check_rows(SMALL, [{"age": 99, "fare": 99, "port": "Mars"}] * 60, mode=Mode.STRICT)
+        assert len(refused.value.fields) == 100
 
     def test_a_file_that_has_nothing_to_do_with_the_model_is_answered_shortly(self):
         checked = check_rows(SMALL, [{f"column {number}": number for number in range(3000)}])
@@ -340,7 +357,7 @@ class TestCheckRows:
     def test_a_row_that_is_none_is_named(self):
         with pytest.raises(InvalidInput) as refused:
             check_rows(SMALL, [{}, ["age", 3]])  # type: ignore[list-item]
-        assert list(refused.value.fields) == ["row 2"]
+        assert list(refused.value.fields) == ["rows.1"]
 
     @pytest.mark.parametrize("true", [True, np.True_, pd.Series([True]).iloc[0]])
     def test_true_is_said_in_the_columns_own_words(self, true):

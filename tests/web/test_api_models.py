@@ -36,7 +36,9 @@ def test_a_model_is_its_facts_with_the_columns_it_asks_for(program, model):
     assert (version["accuracy"], version["baseline"], version["metric_name"]) == (0.875, 0.5, "accuracy")
     assert [(feature["name"], feature["minimum"]) for feature in found["features"]] == [("legs", 2.0)]
     listed = program.get(f"{PATH}?search={model.name[:4]}").json()["items"]
-    assert listed == [{name: value for name, value in found.items() if name != "features"}]
+    columns = ("features", "unused_columns")
+    assert listed == [{name: value for name, value in found.items() if name not in columns}]
+    assert found["unused_columns"] == ["species"]
     assert program.get(f"{PATH}?search=nothing").json()["items"] == []
 
 
@@ -99,12 +101,33 @@ def test_rows_are_answered_with_what_is_odd_about_each(stack, user, program, arc
 
     strict = {"rows": [DOG, {"legs": "many", "wings": "no", "weight": 2}], "mode": "strict"}
     error = error_of(program.post(url, strict), 422)
-    assert list(error["fields"]) == ["row 2: legs"]
+    assert list(error["fields"]) == ["rows.1.legs"]
+    # As a body that cannot be read, and in every row by a star.
+    error = error_of(program.post(url, {"rows": [{"legs": 4, "weight": [20]}], "mode": "strict"}), 422)
+    assert list(error["fields"]) == ["rows.0.weight"]
+    error = error_of(program.post(url, {"rows": [{"legs": 4, "weight": 20}], "mode": "strict"}), 422)
+    assert list(error["fields"]) == ["rows.*.wings"]
+    # The target is no column too many, whoever sends it.
+    told = {"rows": [DOG | {"species": "dog"}], "mode": "strict"}
+    assert program.post(url, told).json()["table_findings"] == []
     assert program.post(url, {"rows": [DOG], "mode": "strict"}).status_code == 200
 
     # A key does no harm, and nothing of the rows is kept for it.
     assert program.post(url, {"rows": [DOG]}, key="k").json() == program.post(url, {"rows": [DOG]}, key="k").json()
     assert IdempotencyKey.objects.count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", ["1e400", "-1E+400", "9" * 400 + ".5", "2" + "0" * 250 + "e99"])
+def test_a_number_that_no_machine_can_hold_is_quoted_as_it_was_sent(stack, user, program, archive, sent):
+    cache.clear()
+    model = store_archive(user.id, archive)
+    body = b'{"rows": [{"legs": 4, "wings": "no", "weight": %s}]}' % sent.encode()
+    (answer,) = program.post(f"{PATH}/{model.id}/predict", body).json()["predictions"]
+    (finding,) = answer["findings"]
+    assert (finding["field"], finding["kind"]) == ("weight", "wrong_type")
+    assert f'"{sent[:30]}' in finding["message"]
+    assert "inf" not in finding["message"]
 
 
 def test_that_an_old_version_has_no_figures_is_asked_once(model, settings):
