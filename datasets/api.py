@@ -1,29 +1,33 @@
 """The API's addresses below ``datasets``: the services of the pages, for programs."""
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from ninja import Query, Router, Status
 
 from accounts import idempotency
 from accounts.api_access import MAY_READ, MAY_WRITE, ApiRequest
 from accounts.api_schemas import DatasetId, Key, Receipt, failures
-from datasets import api_uploads, services
+from datasets import api_uploads, receipts, services
 from datasets.api_schemas import (
     DatasetDetail,
     DatasetFacts,
     DatasetPage,
+    IngestReceipt,
     ListQuery,
     UploadQuery,
     detail_of,
     facts_of,
+    receipt_facts,
 )
 from datasets.ingest import conflict_with
 from datasets.records import Dataset, DatasetStatus
-from smartml.errors import Conflict, SmartMLError
+from smartml.errors import Conflict, NotFound, SmartMLError
 
 router = Router(tags=["Datasets"])
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
+_CSV = {"content": {"text/csv": _FILE}}
 _FILE_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(api_uploads.MEDIA_TYPES[:2], _FILE)}}
 
 
@@ -38,7 +42,8 @@ _FILE_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(api_upl
 def upload_dataset(
     request: ApiRequest, response: HttpResponse, query: Query[UploadQuery], idempotency_key: Key = None
 ) -> Status[DatasetFacts]:
-    """The body is the file itself: CSV or TSV, also gzipped, or a zip, XLSX or Parquet file that holds one table.
+    """The body is the file itself: CSV or TSV, also gzipped, or a zip, XLSX or Parquet file. Of several tables in
+    it `table` names the one that is meant.
 
     It is read as it was detected and is ready at once. A file that is no table leaves nothing behind. Needs the
     right `write`.
@@ -67,6 +72,7 @@ def _store(request: ApiRequest, claim: idempotency.Claim, query: UploadQuery, le
             dataset_id=claim.resource_id,
             file_name=query.file_name,
             name=query.name,
+            table=query.table,
             length=length,
         )
     except SmartMLError as error:
@@ -124,6 +130,44 @@ def list_datasets(request: ApiRequest, query: Query[ListQuery]) -> DatasetPage:
 def get_dataset(request: ApiRequest, dataset_id: DatasetId) -> DatasetDetail:
     """What is stored about it, its columns (`schema`), its first 20 rows (`sampleData`). Needs the right `read`."""
     return detail_of(services.get_dataset(user_id=request.auth.user_id, dataset_id=dataset_id))
+
+
+@router.get(
+    "/{oid:dataset_id}/receipt",
+    auth=MAY_READ,
+    response={200: IngestReceipt, **failures(404)},
+    summary="Look at the receipt of a dataset",
+    url_name="dataset_receipt",
+)
+def get_receipt(request: ApiRequest, dataset_id: DatasetId) -> IngestReceipt:
+    """What became of every record of the file: `rows` and `quarantined` together are `records`. A dataset from
+    before receipts were kept has none (404). Needs the right `read`.
+    """
+    dataset = services.get_dataset(user_id=request.auth.user_id, dataset_id=dataset_id)
+    found = receipts.receipt_of(dataset=dataset)
+    if found is None:
+        raise NotFound("This dataset was stored before receipts were kept.", hint="Upload the file again.")
+    return receipt_facts(found)
+
+
+@router.get(
+    "/{oid:dataset_id}/quarantine",
+    auth=MAY_READ,
+    response={200: None, **failures(404, 410)},
+    summary="Download the quarantine of a dataset",
+    url_name="dataset_quarantine",
+    openapi_extra={"responses": {200: _CSV}},
+)
+def download_quarantine(request: ApiRequest, dataset_id: DatasetId) -> StreamingHttpResponse:
+    """Every record that was left out, as CSV: its line in the file, the reason, and the record as it stands there.
+    404 where none was. Needs the right `read`.
+    """
+    dataset = services.get_dataset(user_id=request.auth.user_id, dataset_id=dataset_id)
+    chunks = receipts.open_quarantine(dataset=dataset)
+    response = StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8")
+    name = f"{dataset.name} quarantine.csv"
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or "attachment"
+    return response
 
 
 @router.delete(

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from accounts.api_schemas import SAMPLE_ID
 from datasets import services
+from datasets.receipts import Receipt
 from datasets.records import Dataset, DatasetSort, DatasetStatus, Source
 from ml.column_types import ColumnType
 from storage.paging import MAX_PAGE
@@ -107,6 +108,59 @@ class UploadQuery(Schema):
 
     file_name: str = Field(min_length=1, max_length=255, description="With its ending: sales.csv, sales.csv.gz …")
     name: str | None = Field(None, max_length=120, description="What people see; made from the file's name else.")
+    table: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="The sheet of a workbook, or the path of a file in a zip, where there are several.",
+    )
+
+
+class LeftOut(Schema):
+    """A record that was left out: the line it begins on, and why."""
+
+    line: int
+    reason: str = Field(description="For programs.")
+    message: str = Field(description="For people.")
+
+
+class IngestReceipt(Schema):
+    """What became of every record of a file; the header, blank lines and comments are none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "records": 2932,
+                    "rows": 2930,
+                    "quarantined": 2,
+                    "blank_lines": 1,
+                    "comment_lines": 0,
+                    "reasons": {"too_many_fields": 2},
+                    "first": [
+                        {
+                            "line": 118,
+                            "reason": "too_many_fields",
+                            "message": "4 fields where the header has 3.",
+                        }
+                    ],
+                    "dialect": {"encoding": "utf-8", "delimiter": ","},
+                    "open_questions": {},
+                }
+            ]
+        }
+    )
+    records: int
+    rows: int
+    quarantined: int
+    blank_lines: int
+    comment_lines: int
+    reasons: dict[str, int] = Field(description="How many records were left out, by reason.")
+    first: list[LeftOut] = Field(description="The first of them; `quarantine` has them all.")
+    dialect: dict[str, Any]
+    open_questions: dict[str, str] = Field(
+        description="What the file does not say of its values: a field of the dialect, and a sentence."
+    )
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
@@ -123,4 +177,14 @@ def detail_of(dataset: Dataset) -> DatasetDetail:
         **facts_of(dataset),
         columns=[Column(name=name, type=str(chosen.get(name, type))) for name, type in pairs],
         sample_data=[dict(zip(preview.columns, row, strict=True)) for row in preview.rows],
+    )
+
+
+def receipt_facts(receipt: Receipt) -> IngestReceipt:
+    """A receipt for programs."""
+    same = ("records", "rows", "quarantined", "blank_lines", "comment_lines", "reasons", "dialect")
+    return IngestReceipt(
+        **{name: getattr(receipt, name) for name in same},
+        first=[LeftOut(line=row.line, reason=row.reason, message=row.sentence) for row in receipt.first],
+        open_questions=receipt.ambiguities,
     )

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, UnreadablePostError
 
 from accounts.api_access import UnsupportedMediaType
-from datasets.ingest import begin_ingest, refuse_size
+from datasets.ingest import SeveralTables, begin_ingest, named_tables, refuse_size
 from datasets.records import Dataset
 from smartml.errors import InvalidInput
 
@@ -50,9 +50,17 @@ def check_headers(request: HttpRequest) -> int:
 
 
 def receive(
-    request: HttpRequest, *, user_id: str, dataset_id: str, file_name: str, name: str | None, length: int
+    request: HttpRequest,
+    *,
+    user_id: str,
+    dataset_id: str,
+    file_name: str,
+    name: str | None,
+    table: str | None,
+    length: int,
 ) -> tuple[Dataset, str]:
-    """Store the body as a dataset, which is ready at once; returns it with the body's digest.
+    """Store the body as a dataset, which is ready at once; returns it with the body's digest. ``table``: which one
+    of a file that holds several.
 
     Whatever goes wrong, neither blob nor metadata is left.
     """
@@ -61,7 +69,12 @@ def receive(
         for chunk in chunks(request, length):
             digest.update(chunk)
             ingest.write(chunk)
-        return ingest.commit(), digest.hexdigest()
+        try:
+            return ingest.commit(member=table), digest.hexdigest()
+        except SeveralTables as several:
+            message = f"This file holds {len(several.names):,} tables: {named_tables(several.names)}."
+            hint = "Say which one with `table`, and send the file again."
+            raise InvalidInput(message, fields={"table": message}, hint=hint) from None
 
 
 def digest_of(request: HttpRequest, *, length: int) -> str:

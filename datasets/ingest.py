@@ -6,7 +6,7 @@ Order: a metadata row ``uploading``, then the blobs (visible only on commit), th
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -39,6 +39,16 @@ log = logging.getLogger(__name__)
 # MongoDB gives it up, after a minute.
 READY_SECONDS = 75.0
 READY_PAUSE_SECONDS = 1.0
+_TABLES_NAMED = 20
+
+
+class SeveralTables(InvalidInput):
+    """A packed file holds more than one table, and none was chosen. ``names``: what they are called in it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        message = f"This file holds {len(names):,} tables; take the one you mean out of it first."
+        super().__init__(message, fields={"file": message})
+        self.names = tuple(names)
 
 
 def begin_ingest(
@@ -118,15 +128,17 @@ class Ingest:
         """Say that the upload is alive; see :class:`datasets.heartbeat.Heartbeat`."""
         self._heartbeat.touch()
 
-    def commit(self) -> Dataset:
+    def commit(self, *, member: str | None = None) -> Dataset:
         """Make blob and metadata visible together, read as it was detected; on any failure neither is left.
 
-        The table in a packed file is taken out of it; several are an :class:`InvalidInput`.
+        The table in a packed file is taken out of it, of several the one called ``member``.
 
+        :raises SeveralTables: and none was chosen.
+        :raises InvalidInput: there is no table called ``member``.
         :raises MetadataUnavailable: also when MongoDB has been asked to store the facts and never answered. Then
             both are left as they are: the row is either ``ready``, or ``uploading`` and the sweep removes them.
         """
-        return self._end(check=True)
+        return self._end(check=True, member=member)
 
     def stage(self) -> Dataset:
         """Store the file for its owner to look at (see :mod:`datasets.staging`); on any failure nothing is left.
@@ -137,10 +149,16 @@ class Ingest:
         """
         return self._end(check=False)
 
-    def _end(self, *, check: bool) -> Dataset:
+    def _end(self, *, check: bool, member: str | None = None) -> Dataset:
         try:
             self._intake.finish()
-            dataset = self._end_packed(check) if self._intake.is_packed else self._end_plain(check)
+            if self._intake.is_packed:
+                dataset = self._end_packed(check, member)
+            elif member is not None:
+                message = "This file is one table, without a name: there is none to choose."
+                raise InvalidInput(message, fields={"table": message})
+            else:
+                dataset = self._end_plain(check)
         except BaseException:
             self.abort()
             raise
@@ -158,16 +176,14 @@ class Ingest:
             partial(repository.mark_ready, **place, azure_dataset_url=stored.url, facts=facts)
         )
 
-    def _end_packed(self, only_table: bool) -> Dataset:
+    def _end_packed(self, is_ready: bool, member: str | None) -> Dataset:
         stored = self._intake.commit()
         place = {"dataset_id": self.dataset.id, "user_id": self.dataset.user_id}
         arrived = self._until_answered(partial(repository.mark_packed, **place, file_size=stored.size))
         tables = packed.members_of(dataset=arrived)
-        if len(tables) > 1 and only_table:
-            message = f"This file holds {len(tables):,} tables; take the one you mean out of it first."
-            raise InvalidInput(message, fields={"file": message})
-        if only_table:
-            staged = packed.take_out(dataset=arrived, member=tables[0].name)
+        if is_ready:
+            chosen = _chosen([table.name for table in tables], member)
+            staged = packed.take_out(dataset=arrived, member=chosen)
             return self._until_answered(partial(staging.import_detected, dataset=staged))
         if len(tables) > 1:
             return arrived
@@ -223,6 +239,23 @@ class Ingest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+def _chosen(names: Sequence[str], member: str | None) -> str:
+    if member is None:
+        if len(names) > 1:
+            raise SeveralTables(names)
+        return names[0]
+    if member not in names:
+        message = f"There is no table of this name in the file. It holds {named_tables(names)}."
+        raise InvalidInput(message, fields={"table": message})
+    return member
+
+
+def named_tables(names: Sequence[str]) -> str:
+    """Tables by their names in a packed file, the first of them where there are many."""
+    shown = ", ".join(f"“{name if len(name) <= 80 else name[:79] + '…'}”" for name in names[:_TABLES_NAMED])
+    return shown if len(names) <= _TABLES_NAMED else f"{shown} and {len(names) - _TABLES_NAMED:,} more"
 
 
 def _remove_row(dataset: Dataset) -> None:

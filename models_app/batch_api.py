@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
@@ -14,9 +14,9 @@ from accounts import idempotency
 from accounts.api_access import MAY_PREDICT, ApiRequest
 from accounts.api_schemas import OID, SAMPLE_ID, Key, ModelId, Receipt, failures
 from datasets import api_uploads
-from ml.prediction import Mode
+from ml.prediction import FindingKind, Mode
 from models_app import batch_intake, batches, services
-from models_app.api_schemas import VersionQuery
+from models_app.api_schemas import FindingOut, VersionQuery
 from models_app.batch_records import Batch, BatchStatus
 from models_app.records import Model
 from smartml.errors import NotFound, SmartMLError
@@ -106,6 +106,75 @@ class BatchList(Schema):
     """The newest first."""
 
     items: list[BatchFacts]
+
+
+class OddColumn(Schema):
+    """In how many rows something was odd about a column."""
+
+    field: str
+    kind: FindingKind
+    rows: int
+
+
+class ColumnDriftFacts(Schema):
+    """How far a column has moved from the rows of the training. `psi`: the population stability index, null where
+    the rows are too few to say."""
+
+    field: str
+    level: Literal["none", "some", "strong", "unknown"]
+    psi: float | None
+    missing_then: float
+    missing_now: float
+
+
+class ScoredFacts(Schema):
+    """The score on the true answers in the file. Of the `known_rows` that have one, `rows` were looked at;
+    `other_rows` have what the model does not know as an answer."""
+
+    metric: str
+    score: float | None
+    interval: tuple[float, float] | None
+    rows: int
+    known_rows: int
+    other_rows: int
+
+
+class BatchSummary(Schema):
+    """What was found in a file. `renamed`: new columns, and what they are called where the file had one of that
+    name. `is_seen`: it is the file that the model was trained on, so it has no score."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rows": 1000,
+                    "odd_rows": 31,
+                    "findings": [{"field": "area", "kind": "out_of_range", "rows": 31}],
+                    "table_findings": [
+                        {
+                            "field": "district",
+                            "kind": "missing",
+                            "message": 'There is no column "district". It counts as missing in every row.',
+                        }
+                    ],
+                    "renamed": {},
+                    "drift": [
+                        {"field": "area", "level": "some", "psi": 0.13, "missing_then": 0.0, "missing_now": 0.01}
+                    ],
+                    "score": None,
+                    "is_seen": False,
+                }
+            ]
+        }
+    )
+    rows: int
+    odd_rows: int
+    findings: list[OddColumn]
+    table_findings: list[FindingOut] = Field(description="About columns of all rows, said once.")
+    renamed: dict[str, str]
+    drift: list[ColumnDriftFacts] | None
+    score: ScoredFacts | None
+    is_seen: bool
 
 
 @router.post(
@@ -202,6 +271,33 @@ def list_batches(request: ApiRequest, model_id: ModelId, query: Query[VersionQue
 def get_batch(request: ApiRequest, model_id: ModelId, batch_id: BatchId) -> BatchFacts:
     """How far it is, and what came of it. Needs the right `predict`."""
     return _facts(_find(request, model_id, batch_id))
+
+
+@router.get(
+    "/{oid:model_id}/batches/{oid:batch_id}/summary",
+    auth=MAY_PREDICT,
+    response={200: BatchSummary, **failures(404, 409, 410)},
+    summary="Look at what was found in a batch",
+    url_name="batch_summary",
+)
+def get_summary(request: ApiRequest, model_id: ModelId, batch_id: BatchId) -> BatchSummary:
+    """Columns that are missing or too many, oddities by column, how far the file has moved from the training, and
+    the score where it holds the true answers. Once it is done (409 before). Needs the right `predict`.
+    """
+    found = batches.summary_of(_find(request, model_id, batch_id))
+    drift, score = found["drift"], found["score"]
+    return BatchSummary(
+        **{name: found[name] for name in ("rows", "odd_rows", "renamed")},
+        findings=[_by_field(each) for each in found["counts"]],
+        table_findings=[_by_field(each) for each in found["table_findings"]],
+        drift=None if drift is None else [_by_field(each) for each in drift["columns"]],
+        score=score,
+        is_seen=bool(found.get("is_seen")),
+    )
+
+
+def _by_field(found: dict[str, Any]) -> dict[str, Any]:
+    return {"field" if name == "column" else name: value for name, value in found.items()}
 
 
 @router.get(

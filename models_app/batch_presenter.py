@@ -9,7 +9,7 @@ from models_app.presenters import metric_label
 
 KINDS: Final[Mapping[str, str]] = {
     "missing": "had no value where the model needs one; its usual value was used, or it counted as missing",
-    "wrong_type": "had a value of another type; it counted as empty",
+    "wrong_type": "had a value of another type; its usual value was used, or it counted as missing",
     "unseen_category": "had a value that was never seen during training",
     "out_of_range": "had a value outside what was seen during training",
     "rounded": "had a fraction where only whole numbers were seen; it was rounded",

@@ -47,6 +47,7 @@ class ScoreLine:
     """One metric of both, each on its own rows; None where one does not have it. ``decides``: it is the headline
     metric of both."""
 
+    metric: str
     label: str
     left: float | None
     left_interval: Interval | None
@@ -60,6 +61,7 @@ class ScoreLine:
 class PairedLine:
     """One metric of both on the rows that neither has seen."""
 
+    metric: str
     label: str
     left: float | None
     right: float | None
@@ -172,6 +174,7 @@ def score_lines(left: Side, right: Side) -> tuple[ScoreLine, ...]:
         alike = comparable and (name not in _ONE_SIDED or one.positive_class == other.positive_class)
         lines.append(
             ScoreLine(
+                metric=name,
                 label=metric_label(name),
                 left=values[0],
                 left_interval=bounds[0],
@@ -208,6 +211,7 @@ def paired_lines(pairing: Pairing) -> tuple[PairedLine, ...]:
     """Every metric on the rows that neither has seen."""
     return tuple(
         PairedLine(
+            metric=each["metric"],
             label=metric_label(each["metric"]),
             left=each["left"],
             right=each["right"],

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from ml.prediction import Feature
 from models_app import comparisons, services
 from models_app.compare_figures import overlaid
 from models_app.compare_presenter import (
@@ -29,8 +28,7 @@ from models_app.figures import FigureView
 from models_app.likeness import Side, cautions, same_question
 from models_app.records import Model, ModelStatus, ModelVersion
 from models_app.templatetags.scores import metric_label, milliseconds, score
-from models_app.version_views import side_of
-from smartml.errors import BlobMissing, NotFound
+from smartml.errors import NotFound
 from smartml.htmx import UserRequest, goto, wants_fragment
 
 _WHICH: Final = re.compile(r"([0-9a-f]{24}):([1-9][0-9]{0,8})")
@@ -98,11 +96,11 @@ def _side(request: UserRequest, name: str) -> Side:
     if found is None:
         raise NotFound("There is no such version to compare.", hint="Choose two in the list of models.")
     model = services.get_model(user_id=request.user.id, model_id=found[1])
-    return side_of(model, int(found[2]))
+    return comparisons.side_of(model, int(found[2]))
 
 
 def _context(left: Side, right: Side) -> dict[str, object]:
-    features = tuple(_features(side) for side in (left, right))
+    features = comparisons.features_of(left), comparisons.features_of(right)
     diagnoses = [services.model_diagnosis(model=side.model, version=side.version.version) for side in (left, right)]
     figures: tuple[FigureView, ...] = ()
     if same_question(left.version, right.version) and diagnoses[0] is not None and diagnoses[1] is not None:
@@ -118,19 +116,12 @@ def _context(left: Side, right: Side) -> dict[str, object]:
         "scores": score_lines(left, right),
         "parts": (
             ("Settings", setting_lines(left, right)),
-            ("Data", data_lines(left, right, (features[0], features[1]))),
+            ("Data", data_lines(left, right, features)),
             ("Effort", effort_lines(left, right, milliseconds=milliseconds, size=filesizeformat)),
         ),
         "feature_changes": feature_changes(*features),
         "figures": figures,
     }
-
-
-def _features(side: Side) -> tuple[Feature, ...]:
-    try:
-        return services.model_features(model=side.model, version=side.version.version)
-    except BlobMissing:
-        return ()
 
 
 def _query(left: Side, right: Side) -> str:

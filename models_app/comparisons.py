@@ -8,12 +8,13 @@ from typing import Final, cast
 
 from datasets.activities import Activity, ActivityKind
 from ml.pairing import FORMAT, Pairing
-from models_app import followups, repository
+from ml.prediction import Feature
+from models_app import followups, repository, services
 from models_app.comparison_files import forget, stem_of
 from models_app.followups import Followup, WorkState
 from models_app.likeness import Side, same_question
 from models_app.records import Model, ModelStatus, ModelVersion
-from smartml.errors import NotFound
+from smartml.errors import BlobMissing, NotFound, ServiceUnavailable
 
 MODULE: Final = "ml.comparer"
 _GONE: Final = "One of the two was deleted meanwhile."
@@ -73,6 +74,32 @@ def why_not(left: Side, right: Side) -> str:
     return ""
 
 
+def side_of(model: Model, version: int) -> Side:
+    """A version with its evaluation, as far as that can be read."""
+    found = services.get_version(model, version)
+    try:
+        evaluation = services.model_evaluation(model=model, version=version)
+    except (BlobMissing, ServiceUnavailable):
+        # The facts are known without it, and a version whose files are lost is one to get away from.
+        evaluation = None
+    return Side(model=model, version=found, evaluation=evaluation)
+
+
+def features_of(side: Side) -> tuple[Feature, ...]:
+    """The columns it looks at; none where that cannot be read any more."""
+    try:
+        return services.model_features(model=side.model, version=side.version.version)
+    except BlobMissing:
+        return ()
+
+
+def work_on(left: Side, right: Side) -> Activity | None:
+    """The newest work on asking both the same rows; starts nothing."""
+    return followups.latest(
+        model=left.model, version=left.version.version, kind=ActivityKind.COMPARE, subject=_subject(right)
+    )
+
+
 def state_of(left: Side, right: Side) -> PairingState:
     """The comparison; where there is none it is begun, unless it cannot be, was stopped or has failed."""
     if reason := why_not(left, right):
@@ -102,9 +129,7 @@ def start(left: Side, right: Side) -> None:
 
 def cancel(left: Side, right: Side) -> None:
     """End the work, if there is any."""
-    found = followups.latest(
-        model=left.model, version=left.version.version, kind=ActivityKind.COMPARE, subject=_subject(right)
-    )
+    found = work_on(left, right)
     if found is not None:
         followups.cancel(user_id=left.model.user_id, activity_id=found.id)
 

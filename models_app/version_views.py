@@ -9,10 +9,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from models_app import services, versions
-from models_app.likeness import Side, cautions
-from models_app.records import Model
+from models_app.comparisons import side_of
+from models_app.likeness import cautions
 from models_app.views import version_of
-from smartml.errors import BlobMissing, InvalidInput, ServiceUnavailable
+from smartml.errors import InvalidInput
 from smartml.htmx import UserRequest, goto
 
 
@@ -33,17 +33,6 @@ def promote(request: UserRequest, model_id: str, version: int) -> HttpResponse:
     sides = side_of(model, model.version), side_of(model, version)
     context = {"model": model, "version": chosen, "sides": sides, "cautions": cautions(*sides)}
     return render(request, "models_app/promote.html", context)
-
-
-def side_of(model: Model, version: int) -> Side:
-    """A version with its evaluation, as far as that can be read."""
-    found = version_of(model, version)
-    try:
-        evaluation = services.model_evaluation(model=model, version=version)
-    except (BlobMissing, ServiceUnavailable):
-        # The facts are known without it, and a version whose files are lost is one to get away from.
-        evaluation = None
-    return Side(model=model, version=found, evaluation=evaluation)
 
 
 @login_required

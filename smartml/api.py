@@ -14,7 +14,7 @@ from ninja.parser import Parser
 from accounts.api_access import TokenRequired, UnsupportedMediaType
 from datasets.api import router as datasets_router
 from models_app import api as models_api
-from models_app import batch_api
+from models_app import batch_api, version_api
 from smartml.api_faults import field_name, read_json, sentence
 from smartml.errorpages import BadRequest, no_such_address, render_error
 from smartml.errors import InvalidInput, SmartMLError, TooLarge
@@ -52,6 +52,7 @@ api = NinjaAPI(
 api.add_router("/datasets", datasets_router)
 api.add_router("/trainings", models_api.trainings)
 api.add_router("/models", models_api.models)
+api.add_router("/models", version_api.router)
 api.add_router("/models", batch_api.router)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 from accounts.api_schemas import SAMPLE_ID
 from accounts.api_snippets import Call, curl
 from smartml.api import api
+
+_SAVED_AS: Final = {"application/zip": "model.zip", "text/csv": "rows.csv"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Operation:
     fields: tuple[Field, ...]
     example: dict[str, Any] | None
     takes_file: bool
-    gives_file: bool
+    saves: str | None
     answer_status: int
     answer: Any
     failures: tuple[int, ...]
@@ -67,7 +69,7 @@ def _call(operation: Operation, base: str) -> Call:
         url=f"{base}{path}{query}",
         body=operation.example,
         sends="sales.csv" if operation.takes_file else None,
-        saves="model.zip" if operation.gives_file else None,
+        saves=operation.saves,
     )
 
 
@@ -102,7 +104,7 @@ def _operation(method: str, path: str, details: dict[str, Any], schemas: dict[st
         ),
         example=next(iter(json_body.get("examples", ())), None),
         takes_file="application/octet-stream" in body,
-        gives_file="application/zip" in content,
+        saves=next((name for kind, name in _SAVED_AS.items() if kind in content), None),
         answer_status=status,
         answer=next(iter(json_answer.get("examples", ())), None),
         failures=tuple(s for s in details["responses"] if s >= 400),

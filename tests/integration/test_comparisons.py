@@ -9,9 +9,9 @@ from datasets.activities import ActivityStatus
 from datasets.tasks import run_activity
 from ml.options import HoldoutKind
 from models_app import comparisons, followups, repository, services, versions
+from models_app.comparisons import side_of
 from models_app.records import JobSettings, JobStatus
 from models_app.tasks import run_training
-from models_app.version_views import side_of
 from storage.ids import new_id
 from tests.factories import stored_dataset
 from tests.training import model_blobs, use_one_family, workspaces

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.cache import cache
+from django.test import Client
 
 from accounts.api_tokens import Scope
 from datasets.tasks import run_activity
@@ -10,7 +11,8 @@ from storage.ids import new_id
 from tests.animals import animals_model
 from tests.factories import stored_dataset, stored_model
 from tests.training import model_blobs
-from tests.web.api_client import Program, error_of
+from tests.web.api_client import BASE, Program, error_of
+from tests.web.test_batch_views import finished
 
 pytestmark = pytest.mark.django_db
 TABLE = b"legs,wings,weight\n4,no,20.5\n2,yes,1.5\nbad\n9,yes,=1\n"
@@ -86,3 +88,23 @@ def test_what_is_no_table_leaves_nothing_and_rights_are_asked_for(stack, user, o
     error_of(program.get(f"/models/{model.id}/batches/{new_id()}"), 404)
     program.delete(f"/models/{model.id}/batches/{batch['id']}")
     assert model_blobs(stack) == before
+
+
+def test_what_was_found_in_a_file_is_told_once_it_is_done(stack, user, other_user, program, model):
+    sent = send(program, model).json()["id"]
+    batch = batches.find(user_id=user.id, model_id=model.id, batch_id=sent)
+    path = f"/models/{model.id}/batches/{batch.id}/summary"
+    error_of(program.get(path), 409)
+    finished(batch)
+    found = program.get(path).json()
+    assert (found["rows"], found["odd_rows"], found["is_seen"]) == (2, 1, False)
+    assert found["findings"] == [{"field": "<b>legs</b>", "kind": "out_of_range", "rows": 1}]
+    assert found["table_findings"] == [{"field": "x", "kind": "unknown", "message": 'The model does not use "x".'}]
+    assert [(each["field"], each["level"], each["psi"]) for each in found["drift"]] == [
+        ("legs", "strong", 0.5),
+        ("wings", "unknown", None),
+    ]
+    assert (found["score"]["score"], found["score"]["interval"]) == (0.75, [0.5, 0.9])
+    error_of(Program(other_user).get(path), 404)
+    error_of(Program(user, Scope.READ).get(path), 403)
+    error_of(Client().get(BASE + path), 401)

@@ -1,6 +1,7 @@
 """Datasets by the API: uploaded in flat memory, looked at, deleted; the same request twice makes one."""
 
 import gzip
+import zipfile
 from datetime import timedelta
 from io import BytesIO
 
@@ -9,6 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from accounts.api_tokens import Scope
 from accounts.models import IdempotencyKey
 from datasets import api_uploads, repository
 from datasets import services as datasets
@@ -224,3 +226,73 @@ def test_a_visitor_sees_nothing(program):
     made = program.upload(TABLE).json()
     for method, path in (("GET", ""), ("GET", f"/{made['id']}"), ("DELETE", f"/{made['id']}"), ("POST", "")):
         error_of(Client().generic(method, f"{BASE}/datasets{path}"), 401)
+
+
+# --- Packed files, and what became of the records ------------------------------------------------------------
+TWO = {"one.csv": TABLE, "data/two.csv": b"a;b\n1;2\n3\n4;5\n"}
+
+
+def archive(tables):
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        for name, table in tables.items():
+            packed.writestr(name, table)
+    return content.getvalue()
+
+
+def test_of_several_tables_the_named_one_is_taken(program, user, stack):
+    content = archive(TWO)
+    found = program.upload(content, "t.zip", kind="application/zip", more="&table=data%2Ftwo.csv")
+    assert (found.status_code, found.json()["row_count"], found.json()["bad_row_count"]) == (201, 2, 1)
+    assert found.json()["dialect"]["delimiter"] == ";"
+    again = {"kind": "application/zip", "key": "k"}
+    first = program.upload(content, "t.zip", more="&table=one.csv", **again).json()
+    assert program.upload(content, "t.zip", more="&table=one.csv", **again).json()["id"] == first["id"]
+    # The same file and another table of it is another request.
+    error_of(program.upload(content, "t.zip", more="&table=data%2Ftwo.csv", **again), 422)
+    assert datasets.totals_of(user_id=user.id).datasets_count == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "file_name", "more"),
+    [
+        (archive(TWO), "t.zip", ""),
+        (archive(TWO), "t.zip", "&table=three.csv"),
+        (archive({"one.csv": TABLE}), "t.zip", "&table=three.csv"),
+        (TABLE, "t.csv", "&table=one.csv"),
+    ],
+    ids=["none-chosen", "no-such", "no-such-in-one", "not-packed"],
+)
+def test_a_choice_that_cannot_be_is_said_with_what_there_is(program, stack, content, file_name, more):
+    error = error_of(program.upload(content, file_name, kind="", more=more), 422)
+    assert list(error["fields"]) == ["table"]
+    if file_name == "t.zip":
+        assert "“one.csv”" in error["fields"]["table"]
+    assert_no_dataset_left(stack)
+
+
+def test_the_receipt_and_the_quarantine_account_for_every_record(program, user):
+    dataset = program.upload(TWO["data/two.csv"], "two.csv").json()
+    found = program.get(f"/datasets/{dataset['id']}/receipt").json()
+    assert (found["records"], found["rows"], found["quarantined"]) == (3, 2, 1)
+    assert found["reasons"] == {"too_few_fields": 1}
+    message = "1 field where the header has 2."
+    assert found["first"] == [{"line": 3, "reason": "too_few_fields", "message": message}]
+    kept = program.get(f"/datasets/{dataset['id']}/quarantine")
+    assert (kept.status_code, kept["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert b"".join(kept.streaming_content).decode().splitlines() == [
+        '"line","reason","record"',
+        f'3,"{message}","3"',
+    ]
+    clean = program.upload(TABLE).json()["id"]
+    assert program.get(f"/datasets/{clean}/receipt").json()["quarantined"] == 0
+    error_of(program.get(f"/datasets/{clean}/quarantine"), 404)
+
+
+def test_receipt_and_quarantine_are_their_owners(program, user, other_user):
+    dataset = program.upload(TWO["data/two.csv"], "two.csv").json()["id"]
+    for part in ("receipt", "quarantine"):
+        path = f"/datasets/{dataset}/{part}"
+        error_of(Program(other_user).get(path), 404)
+        error_of(Program(user, Scope.WRITE).get(path), 403)
+        error_of(Client().get(BASE + path), 401)

@@ -69,6 +69,8 @@ def sensible(case, own) -> dict[str, bytes]:
         for name in ("dataset_id", "training_id", "model_id", "batch_id"):
             if isinstance(place, dict) and re.fullmatch(OID, str(place.get(name, ""))):
                 place[name] = own[name]
+    if isinstance(case.query, dict) and re.fullmatch(OID, str(case.query.get("with_model", ""))):
+        case.query["with_model"] = own["model_id"]
     if isinstance(case.body, dict) and case.body.get("target") and isinstance(case.body["target"], str):
         case.body["target"] = "species"
     if case.operation.label == "POST /api/v1/datasets" and case.meta.generation.mode is GenerationMode.POSITIVE:

@@ -81,7 +81,11 @@ def waiting(owner, model, **more):
 
 
 def done(owner, model):
-    batch = waiting(owner, model)
+    return finished(waiting(owner, model))
+
+
+def finished(batch):
+    """As the work on it would leave it."""
     blobs = get_blobs()
     for name, data in ((batches.result_name(batch), RESULT), (batches.summary_name(batch), json.dumps(SUMMARY))):
         blobs.upload_bytes(blobs.models_container, name, data if isinstance(data, bytes) else data.encode())
