@@ -8,7 +8,6 @@ it.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.callbacks import FitEvent, Listener, ProgressCallback
+from ml.cores import usable_cores
 from ml.fast import FastChoice, answer_with, choose
 from ml.fit_log import overheard
 from ml.holdout import row_keys, split_holdout
@@ -163,7 +163,7 @@ def fit(
                     learned,
                     tuning_data=validation,
                     time_limit=budget,
-                    num_cpus=_cpus(),
+                    num_cpus=usable_cores(),
                     num_gpus=0,
                     fit_strategy="sequential",
                     validation_structure=dict(structure) if structure else None,
@@ -238,14 +238,6 @@ def _cut_validation(
         return train, None
     share = default_holdout_frac(len(train))
     return split_holdout(train, target=target, problem_type=problem_type, share=share, seed=seed)
-
-
-def _cpus() -> int:
-    """The cores this process may use, which in a container are fewer than the machine's, unless AutoGluon's own
-    ``AG_CPU_COUNT`` names a number."""
-    if (chosen := os.environ.get("AG_CPU_COUNT", "")).isdecimal() and int(chosen):
-        return int(chosen)
-    return max(len(os.sched_getaffinity(0)), 1) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_classes(train: DataFrame, *, target: str, problem_type: ProblemType, bagged: bool) -> None:

@@ -1,7 +1,6 @@
 """The flight plan of a training for the form, from what is known of the table without reading it."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from datasets import services as datasets
 from datasets.records import Dataset
 from ml import flight_plan
 from ml.column_types import ColumnType
+from ml.cores import usable_cores
 from ml.cross_validation import are_too_few
 from ml.flight_plan import FlightPlan, Machine, Table
 from ml.options import FAMILIES, HoldoutKind, model_keys
@@ -85,7 +85,7 @@ def outlook(*, dataset: Dataset, settings: JobSettings, user_id: str) -> Outlook
         time_limit=settings.time_limit,
         keys=model_keys(settings.families, django_settings.TRAINING_FAMILIES) or None,
         usable=_usable(),
-        machine=Machine(cores=_cores(), memory=limit),
+        machine=Machine(cores=usable_cores(), memory=limit),
         correction=correction,
         cross_validates=_cross_validates(dataset, settings, columns, problem_type),
     )
@@ -189,10 +189,6 @@ def _problem_type(target: _Column) -> ProblemType:
 def _usable() -> frozenset[str]:
     allowed = django_settings.TRAINING_FAMILIES
     return frozenset(key for family in FAMILIES for key in family.keys if not allowed or key in allowed)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _queue(user_id: str) -> tuple[int, float]:
