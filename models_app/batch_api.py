@@ -288,10 +288,10 @@ def get_summary(request: ApiRequest, model_id: ModelId, batch_id: BatchId) -> Ba
     drift, score = found["drift"], found["score"]
     return BatchSummary(
         **{name: found[name] for name in ("rows", "odd_rows", "renamed")},
-        findings=[_by_field(each) for each in found["counts"]],
-        table_findings=[_by_field(each) for each in found["table_findings"]],
-        drift=None if drift is None else [_by_field(each) for each in drift["columns"]],
-        score=score,
+        findings=[OddColumn(**_by_field(each)) for each in found["counts"]],
+        table_findings=[FindingOut(**_by_field(each)) for each in found["table_findings"]],
+        drift=None if drift is None else [ColumnDriftFacts(**_by_field(each)) for each in drift["columns"]],
+        score=None if score is None else ScoredFacts(**score),
         is_seen=bool(found.get("is_seen")),
     )
 
