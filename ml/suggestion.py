@@ -41,10 +41,19 @@ def suggest_target(columns: Sequence[ColumnProfile], associations: Associations 
 def _can_be_predicted(column: ColumnProfile) -> bool:
     if column.type in (ColumnType.DATE, ColumnType.TEXT, ColumnType.ID) or is_id_name(column.name):
         return False
+    if _numbers_rows(column):
+        return False
     if column.unique < 2 or column.present < _MIN_ROWS or column.missing > _MAX_MISSING * column.rows:
         return False
     is_number = column.type in (ColumnType.INTEGER, ColumnType.NUMERIC)
     return is_number or column.unique <= min(_MAX_CLASSES, column.present // 10)
+
+
+def _numbers_rows(column: ColumnProfile) -> bool:
+    """Whether it counts the rows, from whatever number on."""
+    if column.type != ColumnType.INTEGER or column.missing or column.minimum is None or column.maximum is None:
+        return False
+    return column.unique >= column.rows == int(column.maximum) - int(column.minimum) + 1
 
 
 def _score(

@@ -319,6 +319,14 @@ def test_a_target_is_suggested_by_name_and_place(tmp_path, names, expected):
     assert all(column != expected for column, _ in suggestion.others)
 
 
+def test_a_column_that_numbers_the_rows_is_no_target(tmp_path):
+    numbers = random.Random(5)
+    columns = {"size": list(map(str, range(900, 1100))), "note": [f"word {n} and {n}" for n in range(200)]}
+    assert profile(tmp_path / "t.csv", columns).suggestion is None
+    columns["size"] = [str(numbers.randrange(900, 1100)) for _ in range(200)]
+    assert profile(tmp_path / "t.csv", columns).suggestion.column == "size"
+
+
 @pytest.mark.parametrize("kind", [None, *ColumnType])
 def test_associations_are_the_same_when_the_columns_are_read_again(tmp_path, monkeypatch, kind):
     numbers = random.Random(8)
