@@ -226,7 +226,7 @@ def table_fault(
     if undecodable > _RARE * records:
         return InvalidTable(
             f"{undecodable:,} of {records:,} rows have bytes that are no text in {encoding} {first}, so the file "
-            "is probably in another encoding.",
+            "is probably in another encoding, or put together from files in several.",
             hint="Choose another encoding, or save the file as CSV in UTF-8 and upload it again.",
         )
     if bad > rows:

@@ -37,6 +37,13 @@ def test_numbers_and_dates_are_rewritten_where_the_file_writes_them_in_another_w
     assert chunk.written[0] == ["1.134,5", "10.12.2023 14:05", "1.234,5"]
 
 
+def test_columns_padded_with_blanks_are_rows_for_a_model_too():
+    (chunk,) = read("price   day\n 1.5    2024-01-02\n10     2024-01-03\n")
+    assert chunk.rows == ({"price": "1.5", "day": "2024-01-02"}, {"price": "10", "day": "2024-01-03"})
+    (chunk,) = read('"price", "day"\n"1.5", "2024-01-02"\n')
+    assert chunk.rows == ({"price": "1.5", "day": "2024-01-02"},)
+
+
 def test_one_row_of_words_has_a_header_above_it_and_none_has_columns():
     assert read("city,name\nRome,Ada\n")[0].rows == ({"city": "Rome", "name": "Ada"},)
     assert (read("city,name\n")[0].columns, read("city,name\n")[0].rows) == (("city", "name"), ())

@@ -101,6 +101,17 @@ def test_lines_that_end_with_a_delimiter_keep_their_habit():
 
 
 @pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize(("sign", "gap"), [(" ", "   "), (",", ",  ")])
+def test_blanks_that_are_skipped_are_skipped_from_any_row_on(sign: str, gap: str, tmp_path: Path):
+    how = dialect(delimiter=sign, skip_blanks=True)
+    data = "".join(f'  {i}{gap}"x {i}"{gap * (sign == " ")}\n' for i in ["n", *range(300)]).encode()
+    index = RowIndex.from_dict(indexed(data, how, step=7).as_dict())
+    assert index.rows == normalise([data], how, tmp_path / "clean.csv") == 300
+    for first in (0, 1, 150, 298):
+        assert rows(data, how, index, first, 2) == [[str(i), f"x {i}"] for i in range(first, first + 2)]
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_the_header_once_more_is_no_row_wherever_reading_begins():
     part = b"".join(b"%d,x\n" % i for i in range(50))
     index = RowIndex.from_dict(indexed(b"a,b\n" + (part + b"a,b\n") * 3, dialect()).as_dict())
