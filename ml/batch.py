@@ -79,7 +79,12 @@ class _Batch:
         reference = request.get("reference")
         self.tally = Tally(json.loads(Path(reference).read_bytes())) if reference else None
         self.columns = Columns(
-            loaded.features, self.names, formats=formats, rows=self.total, unused=loaded.unused, tally=self.tally
+            loaded.features,
+            self.names,
+            formats=formats,
+            rows=self.total,
+            unused={*loaded.unused, self.target},
+            tally=self.tally,
         )
         self.scorer: Scorer | None = None
         if self.target in self.names and request.get("is_scored", True):

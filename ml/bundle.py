@@ -89,7 +89,7 @@ def build_metadata(
 
 def unused_columns(metadata: Mapping[str, Any]) -> frozenset[str]:
     """The columns of the training table that the model does not look at, its target among them."""
-    return frozenset((metadata["label"], *metadata.get("unused_features", ())))
+    return frozenset(name for name in (metadata.get("label"), *metadata.get("unused_features", ())) if name)
 
 
 def prepare_for_storage(predictor: Any, directory: Path) -> Path:
