@@ -2,9 +2,9 @@
 
 Stored blob to finished profile in a process of its own: download, normalise, profile. Against what a person would
 write in pandas for the same figures, in a process of its own too: download the whole blob, read_csv, types and
-dates, gaps and disguised gaps, different values, moments, quantiles, outliers, histograms, most frequent values,
-repeated rows and columns, and how much the columns say about each other. At 10 MB, 100 MB and 1 GB, without the
-imports.
+dates, gaps and disguised gaps, numbers among and in texts, different values, whether equal ones stand together,
+moments, quantiles, outliers, histograms, most frequent values, repeated rows and columns, and how much the columns
+say about each other. At 10 MB, 100 MB and 1 GB, without the imports.
 
     python -m benchmarks.profile [MEGABYTES ...]
 """
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SIZES = {10: (5, 4.0), 100: (3, 4.0), 1024: (1, 8.0)}  # megabytes: (repetitions, at least so many times faster)
 PEAK_MB = 300
 MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "-", "?", "missing", "unknown")
+# A number with a sign or a unit, such as "$1,200" or "45 %".
+MEASURE = r"[$€£]?\s*-?[\d.,]+\s*(?:%|[A-Za-z]{1,3})?"
 
 
 def table_chunks(size: int) -> Iterator[bytes]:
@@ -116,10 +118,14 @@ def describe(values: "Series[Any]") -> None:
     import numpy as np
     import pandas as pd
 
-    _ = values.isna().sum(), values.nunique(), values.value_counts().head(10), values.is_monotonic_increasing
+    counts = values.value_counts()
+    _ = values.isna().sum(), values.nunique(), counts.head(10), values.is_monotonic_increasing
+    # Do rows of one value stand together, more than they would by chance?
+    _ = (values == values.shift()).mean(), ((counts / len(values)) ** 2).sum()
     if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_datetime64_dtype(values):
         text = values.dropna().astype(str).str.strip()
         _ = text.str.len().max(), text.isin(MISSING).sum(), text.str.contains(r"\s").any()
+        _ = pd.to_numeric(text, errors="coerce").notna().sum(), text.str.fullmatch(MEASURE).sum()
         return
     numbers = values.dropna()
     _ = values.describe(percentiles=[0.05, 0.25, 0.5, 0.75, 0.95])
