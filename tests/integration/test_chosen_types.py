@@ -87,7 +87,7 @@ def test_the_training_and_its_model_use_the_chosen_types(dataset, client_for, us
     assert (chosen["size"].type, chosen["size"].detected_type) == (ColumnType.INTEGER, ColumnType.CATEGORY)
     assert set(chosen) == {"grade", "code", "size"}
     page = " ".join(client_for(user).get(reverse("models:detail", args=[model.id])).content.decode().split())
-    assert "<code>size</code> as integer, not category; 6 values did not fit and counted as missing" in page
+    assert "<code>size</code> as whole number, not category; 6 values did not fit and counted as missing" in page
     answer = services.predict(model=model, version=1, values={"code": "11", "size": "3"})
     assert answer.prediction == "2.5"
 
@@ -100,7 +100,7 @@ def test_the_training_and_its_model_use_the_chosen_types(dataset, client_for, us
     assert "colour" in [each.field for each in said.table_findings]
     with pytest.raises(InvalidInput) as refused:
         services.predict_rows(model=model, version=1, rows=rows, mode=Mode.STRICT)
-    assert "row 2: code" in refused.value.fields
+    assert "rows.1.code" in refused.value.fields
 
     # A further version is trained on what is chosen then.
     choose(dataset, code=None, size=None)

@@ -137,7 +137,7 @@ def test_a_bundle_answers_as_the_app_does_in_an_environment_without_it(
         assert f"{name}=={versions[name.replace('n-t', 'n.t')]}" in requirements
     assert not [line for line in requirements if line.startswith(("torch", "catboost", "django"))]
     readme = (directory / "README.md").read_text()
-    assert "| age | integer | 20 to 69 |" in readme
+    assert "| age | whole number | 20 to 69 |" in readme
     assert "Accuracy" in readme
     # No model is as quick as was asked for: the quickest was kept, and that is said.
     fast = services.model_evaluation(model=model, version=1).setup.fast
