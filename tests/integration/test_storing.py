@@ -40,6 +40,7 @@ def store(job, tmp_path):
             holdout=holdout,
             report=EVALUATION,
             features=(),
+            unused=(),
             figures={"rows": 8},
             reference={"rows": 32, "columns": []},
             golden={"rows": []},
