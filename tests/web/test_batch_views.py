@@ -136,7 +136,7 @@ def test_the_result_says_what_was_found_and_stops_polling(stack, owner, model):
         assert words in text.replace("&#x27;", "'"), words
     assert "<td>=1+1</td>" in html
     assert f"/api/v1/models/{model.id}/batches/{batch.id}/result" in html
-    assert "prediction_2findingslegswingsprediction dogOne, odd.4no=1+1" in text
+    assert "prediction_2findingslegswingsprediction dog One, odd. 4 no =1+1" in text
     safe = owner.get(page(model, batch, "batch_result"))
     exact = owner.get(page(model, batch, "batch_result"), {"exact": 1})
     assert b"".join(exact.streaming_content) == RESULT
