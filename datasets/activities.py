@@ -9,22 +9,20 @@ import logging
 import os
 import secrets
 import socket
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from django.conf import settings
 from django.utils import timezone
 
 from datasets import activities_repository as repository
-from datasets import stopping
+from datasets import stopping, work_progress
 from datasets.activity_records import Activity, ActivityError, ActivityKind, ActivityStatus
 from datasets.queue import Work
-from smartml.errors import DiskFull, JobCancelled, NotFound, ServiceUnavailable, SmartMLError, means_disk_full
+from datasets.work_progress import LeaseLost, Progress, Stopped
+from smartml.errors import DiskFull, JobCancelled, NotFound, SmartMLError, means_disk_full
 from storage import patience, sweeping
 from storage.ids import new_id
 
@@ -58,9 +56,6 @@ MAX_ATTEMPTS: Final = 2
 # Long enough for the request that stored the work to put it into the queue too.
 UNCLAIMED_AFTER: Final = timedelta(minutes=1)
 KEPT_FOR: Final = timedelta(days=7)
-# How often a worker looks whether it shall stop, and stores what it reports.
-BEAT_SECONDS: Final = 1.0
-REPORT_SECONDS: Final = 0.5
 # How long the end of a piece of work is insisted on while MongoDB is away; then the lease runs out.
 CONCLUDE_SECONDS: Final = 60.0
 
@@ -77,7 +72,7 @@ CRASHED: Final = ActivityError(
 
 _WORK: Final = Work(cluster="light", task="datasets.tasks.run_activity", name="activity", timeout=LONGEST_SECONDS)
 
-Handler = Callable[[Activity, "Progress"], None]
+Handler = Callable[[Activity, Progress], None]
 Undo = Callable[[Activity], object]
 
 
@@ -88,14 +83,6 @@ class _Registered:
 
 
 _handlers: dict[ActivityKind, _Registered] = {}
-
-
-class _Stopped(Exception):
-    """The worker has been told to stop: the work is put back."""
-
-
-class _LeaseLost(Exception):
-    """Somebody else has ended or taken over the work, or what it was about is gone."""
 
 
 def register(kind: ActivityKind, handler: Handler, *, undo: Undo | None = None) -> None:
@@ -211,89 +198,6 @@ def forget_user(user_id: str) -> None:
     repository.forget_user(user_id=user_id)
 
 
-class Progress:
-    """What a handler says, and hears. A thread of its own renews the lease while the handler is busy elsewhere."""
-
-    def __init__(self, activity: Activity, owner: str) -> None:
-        self._activity = activity
-        self._owner = owner
-        self._interrupt: Exception | None = None
-        self._over = threading.Event()
-        self._lock = threading.Lock()
-        self._changes: dict[str, Any] = {}
-        self._reported = 0.0
-        self._thread = threading.Thread(target=self._beat, name=f"activity {activity.id}", daemon=True)
-
-    def report(
-        self,
-        stage: str | None = None,
-        progress: float | None = None,
-        done_bytes: int | None = None,
-        total_bytes: int | None = None,
-    ) -> None:
-        """Say how far the work is; stored at most twice a second.
-
-        :raises JobCancelled: the person does not want it any more. Whatever else ends it is raised too: let
-            everything but what has to be cleaned up pass.
-        """
-        share = None if progress is None else min(1.0, max(0.0, progress))
-        said = {"stage": stage, "progress": share, "done_bytes": done_bytes, "total_bytes": total_bytes}
-        with self._lock:
-            self._changes |= {name: value for name, value in said.items() if value is not None}
-        self.check()
-        if time.monotonic() - self._reported >= REPORT_SECONDS:
-            self._store()
-            self.check()
-
-    def check(self) -> None:
-        """Raise when the work has to stop; costs nothing."""
-        if self._interrupt is not None:
-            raise self._interrupt
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether the work has to stop: for loops that wait for something else."""
-        return self._interrupt is not None
-
-    def _store(self) -> None:
-        with self._lock:
-            changes, self._changes = self._changes, {}
-            self._reported = time.monotonic()
-        try:
-            held = repository.renew(
-                activity_id=self._activity.id,
-                owner=self._owner,
-                lease_seconds=settings.JOB_LEASE_SECONDS,
-                changes=changes,
-            )
-        except ServiceUnavailable as error:
-            # Progress only: MongoDB being away for a moment ends nothing.
-            logger.warning("Activity %s: progress could not be written: %s", self._activity.id, error.message)
-            with self._lock:
-                self._changes = changes | self._changes
-            return
-        if held is None:
-            self._interrupt = _LeaseLost()
-        elif held.cancel_requested:
-            self._interrupt = self._interrupt or JobCancelled("This was cancelled.")
-
-    def _beat(self) -> None:
-        while not self._over.wait(BEAT_SECONDS):
-            if stopping.asked():
-                self._interrupt = self._interrupt or _Stopped()
-            self._store()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-
 def run(activity_id: str) -> ActivityStatus | None:
     """Do queued work to its end and return its final state. What is done elsewhere or over is left alone."""
     with stopping.heeding():
@@ -316,12 +220,12 @@ def _attempt(activity: Activity, owner: str) -> ActivityStatus | None:
         status = ActivityStatus.SUCCEEDED
     except JobCancelled:
         status = ActivityStatus.CANCELLED
-    except _Stopped:
+    except Stopped:
         _undo(activity)
         _insist(lambda: repository.requeue(activity_id=activity.id, owner=owner, counted=False))
         _enqueue_again(activity)
         return ActivityStatus.QUEUED
-    except _LeaseLost:
+    except LeaseLost:
         logger.warning("Activity %s is not this worker's any more.", activity.id)
         return None
     except Exception as failure:  # noqa: BLE001 -- logged, and told to the person
@@ -350,7 +254,7 @@ def _reason(activity: Activity, failure: Exception) -> ActivityError:
 
 def _insist(call: Callable[[], Activity | None]) -> Activity | None:
     """Call until MongoDB answers; after a minute the lease runs out and the sweep decides."""
-    return patience.insist(call, seconds=CONCLUDE_SECONDS, pause=BEAT_SECONDS)
+    return patience.insist(call, seconds=CONCLUDE_SECONDS, pause=work_progress.BEAT_SECONDS)
 
 
 def _undo(activity: Activity) -> bool:

@@ -11,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from datasets import check_presenters, profiles, services
 from datasets import profile_presenters as presenters
-from datasets import profiles, services
 from datasets.presenters import target_form
 from datasets.profile_forms import ColumnsForm, TypeForm
 from datasets.profiles import ProfileState
@@ -138,7 +138,7 @@ def _section_context(request: UserRequest, dataset: Dataset, state: ProfileState
     context = _columns_context(request, dataset, state) | _relation_context(dataset, state)
     if state.profile is not None:
         context["profile"] = state.profile
-        context["checks"] = presenters.checks_view(state.profile.checks, state.columns)
+        context["checks"] = check_presenters.checks_view(state.profile.checks, state.columns)
         context["associations"] = presenters.associations_view(state.profile)
     return context
 
@@ -165,7 +165,7 @@ def _relation_context(dataset: Dataset, state: ProfileState) -> Context:
         "state": state,
         "relation": found,
         "relation_work": presenters.activity_view(None if found is None else found.activity),
-        "relation_view": presenters.relation_view(found, state.columns),
+        "relation_view": check_presenters.relation_view(found, state.columns),
         "suggestion": None if state.profile is None else state.profile.suggestion,
     }
 

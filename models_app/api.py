@@ -19,16 +19,13 @@ from models_app.api_schemas import (
     PageQuery,
     PredictionAnswer,
     PredictionRequest,
-    Training,
-    TrainingPage,
-    TrainingRequest,
     VersionQuery,
     facts_of,
     feature_of,
     predictions_of,
-    training_of,
 )
 from models_app.records import Job
+from models_app.training_schemas import Training, TrainingPage, TrainingRequest, training_of
 from smartml.errors import NotFound, SmartMLError, TooLarge
 
 trainings = Router(tags=["Trainings"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ml.column_types import ColumnType
 from ml.differences import unpaired
@@ -35,11 +36,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Right minus left. ``verdict``: which one is better, or that it cannot be told."""
+    """Right minus left. ``better``: the better one; None where that cannot be told. ``without_interval``: why there
+    is no interval."""
 
     value: float
     interval: Interval | None
-    verdict: str
+    better: Literal["left", "right"] | None = None
+    without_interval: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The same in words."""
+        if self.interval is None:
+            return self.without_interval
+        return "cannot be told apart" if self.better is None else f"{self.better} is better"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,16 +205,16 @@ def _unpaired(metric: str, values: Sequence[float | None], bounds: Sequence[Inte
     if left is None or right is None:
         return None
     if bounds[0] is None or bounds[1] is None:
-        return Difference(value=right - left, interval=None, verdict="no interval known")
+        return Difference(value=right - left, interval=None, without_interval="no interval known")
     found = unpaired(left, bounds[0], right, bounds[1])
-    return Difference(value=right - left, interval=found, verdict=_verdict(metric, found))
+    return Difference(value=right - left, interval=found, better=_better(metric, found))
 
 
-def _verdict(metric: str, bounds: Interval) -> str:
+def _better(metric: str, bounds: Interval) -> Literal["left", "right"] | None:
     low, high = bounds
     if low <= 0 <= high:
-        return "cannot be told apart"
-    return "right is better" if (high < 0) is lower_is_better(metric) else "left is better"
+        return None
+    return "right" if (high < 0) is lower_is_better(metric) else "left"
 
 
 def paired_lines(pairing: Pairing) -> tuple[PairedLine, ...]:
@@ -225,8 +235,8 @@ def _paired(metric: str, value: float | None, low: float | None, high: float | N
     if value is None:
         return None
     if low is None or high is None:
-        return Difference(value=value, interval=None, verdict="the same in every resample")
-    return Difference(value=value, interval=(low, high), verdict=_verdict(metric, (low, high)))
+        return Difference(value=value, interval=None, without_interval="the same in every resample")
+    return Difference(value=value, interval=(low, high), better=_better(metric, (low, high)))
 
 
 def paired_sentence(pairing: Pairing, metric: str, left: Side, right: Side) -> str:
@@ -240,10 +250,10 @@ def paired_sentence(pairing: Pairing, metric: str, left: Side, right: Side) -> s
     label = metric_label(metric)
     if difference.interval is None:
         return f"{rows}, both have the same {label}. {apart}"
-    if difference.verdict == "cannot be told apart":
+    if difference.better is None:
         same = f"the two cannot be told apart by their {label}: the interval of the difference holds zero"
         return f"{rows}, {same}. {apart}"
-    better = right if difference.verdict == "right is better" else left
+    better = right if difference.better == "right" else left
     return (
         f"{rows}, {better.name} has the better {label}: the interval of the difference does not hold zero. {apart}"
     )

@@ -27,7 +27,6 @@ from smartml.errors import InvalidInput
 router = Router(tags=["Versions"])
 
 VersionNumber = Annotated[int, Path(ge=1, le=LARGEST_VERSION, description="The number of a version.")]
-_BETTER: Final[dict[str, Literal["left", "right"]]] = {"left is better": "left", "right is better": "right"}
 
 
 # --- Versions ------------------------------------------------------------------------------------------------
@@ -379,6 +378,6 @@ def _difference(found: Difference | None) -> DifferenceFacts | None:
     return DifferenceFacts(
         value=found.value,
         interval=_interval(found.interval),
-        better=_BETTER.get(found.verdict),
+        better=found.better,
         message=found.verdict,
     )

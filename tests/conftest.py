@@ -14,12 +14,14 @@ from django.test import Client
 from django.test.utils import override_settings
 
 from accounts.models import User
+from datasets.records import Dataset
 from models_app import predictor
 from smartml import health
 from smartml.local.stack import DataServices
 from storage import blobs, mongo
 from storage.ids import new_id
 from tests import databases
+from tests.factories import stored_dataset
 from tests.leftovers import all_temporary_files
 from tests.services import RUN, SERVICES, WORKER, blob_service
 
@@ -194,6 +196,13 @@ def other_user(db: None) -> User:
 @pytest.fixture
 def staff(db: None) -> User:
     return User.objects.create_superuser("root@example.com", PASSWORD)
+
+
+@pytest.fixture
+def dataset(stack: Stack, user: User) -> Dataset:
+    """One of ``user`` that is ready; modules that need another have one of their own."""
+    caches["default"].clear()
+    return stored_dataset(user.id)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from django.utils import timezone
 
-from datasets import activities, activities_repository
+from datasets import activities, activities_repository, work_progress
 from datasets.activities import ActivityStatus
 from datasets.tasks import run_activity
 from models_app import batch_intake, batches, batches_repository
@@ -31,7 +31,7 @@ WORK = "import django; django.setup(); from datasets.tasks import run_activity; 
 def model(stack, user, settings, monkeypatch):
     monkeypatch.setenv("JOB_LEASE_SECONDS", "3")
     settings.JOB_LEASE_SECONDS = 3
-    monkeypatch.setattr(activities, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(work_progress, "BEAT_SECONDS", 0.1)
     return animals_model(user.id)
 
 

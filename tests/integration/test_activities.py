@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from datasets import activities, stopping
+from datasets import activities, stopping, work_progress
 from datasets import activities_repository as repository
 from datasets import services as datasets
 from datasets.activities import ActivityKind, ActivityStatus
@@ -42,8 +42,8 @@ def handle(monkeypatch):
         monkeypatch.setitem(activities._handlers, KIND, activities._Registered(handler, note))
         return undone
 
-    monkeypatch.setattr(activities, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(activities, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(work_progress, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(work_progress, "REPORT_SECONDS", 0.0)
     return install
 
 

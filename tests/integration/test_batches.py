@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from datasets import activities
+from datasets import activities, work_progress
 from datasets import services as datasets
 from datasets.activities import ActivityStatus
 from datasets.tasks import run_activity
@@ -162,7 +162,7 @@ def test_cancelling_leaves_nothing_whether_it_waits_or_runs(stack, user, model, 
     assert (now(waiting), model_blobs(stack)) == (None, before)
 
     running = upload(model)
-    monkeypatch.setattr(activities, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(work_progress, "BEAT_SECONDS", 0.05)
 
     def cancel_then_wait(*_):
         batches.cancel(running)

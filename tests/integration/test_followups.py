@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from datasets import activities
+from datasets import activities, work_progress
 from datasets import activities_repository as repository
 from datasets import services as datasets
 from datasets.activities import ActivityKind, ActivityStatus
@@ -35,8 +35,8 @@ def model(user, dataset):
 def handle(monkeypatch):
     """``handle(handler)`` does this kind of work."""
     monkeypatch.setattr(activities, "_handlers", dict(activities._handlers))
-    monkeypatch.setattr(activities, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(activities, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(work_progress, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(work_progress, "REPORT_SECONDS", 0.0)
     return lambda handler: followups.register(KIND, handler)
 
 
@@ -95,7 +95,7 @@ def test_deleting_the_model_ends_its_work_and_leaves_nothing(stack, user, model,
 def test_a_result_that_comes_after_the_deletion_is_not_kept(stack, user, model, handle):
     def delete_then_put(work):
         services.delete_model(user_id=user.id, model_id=model.id)
-        with pytest.raises((NotFound, activities._LeaseLost)):
+        with pytest.raises((NotFound, work_progress.LeaseLost)):
             work.put("explanations", b"{}")
 
     handle(delete_then_put)

@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from accounts import kaggle_credentials
-from datasets import activities, kaggle_download, kaggle_import, repository
+from datasets import activities, kaggle_download, kaggle_import, repository, work_progress
 from datasets import activities_repository as stored
 from datasets.activities import ActivityKind, ActivityStatus
 from datasets.kaggle_records import DatasetRef, FileRef
@@ -44,8 +44,8 @@ def kaggle(settings):
 def person(stack, user, monkeypatch):
     """Somebody with a token; retries do not wait, and pages of progress are stored at once."""
     monkeypatch.setattr(kaggle_download, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(activities, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(activities, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(work_progress, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(work_progress, "BEAT_SECONDS", 0.1)
     kaggle_credentials.store(user_id=user.id, secret=SECRET)
     return user
 

@@ -20,12 +20,6 @@ from tests.training import model_blobs
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
-
-
 def request(user, dataset, **changes):
     values = {
         "user_id": user.id,

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from datasets import activities
@@ -17,16 +16,10 @@ from smartml.errors import BlobMissing, Conflict, NotFound, ServiceUnavailable
 from storage import emptying
 from storage.blobs import AzureBlobStorage, Removed, get_blobs
 from storage.mongo import get_database
-from tests.factories import EVALUATION, running_job, stored_dataset, stored_model
+from tests.factories import EVALUATION, running_job, stored_model
 from tests.training import model_blobs
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ from tests.web.api_client import Program
 from tests.web.dataset_pages import HX, TABLE
 
 
-@pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
-
-
 def shown(page: str) -> dict[str, str]:
     """The requests of a page, by the id of their element."""
     found = re.findall(r'<pre id="(snippet-[\w-]+)"[^>]*>(.*?)</pre>', page, re.DOTALL)

@@ -22,12 +22,6 @@ PATH = "/trainings"
 
 
 @pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
-
-
-@pytest.fixture
 def program(user):
     return Program(user)
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from accounts.api_schemas import SAMPLE_ID
@@ -14,12 +13,6 @@ from models_app.comparison_files import stem_of
 from tests.factories import stored_dataset, stored_model
 from tests.web.api_client import BASE, Program, error_of
 from tests.web.test_compare import PAIRING, put, version
-
-
-@pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from django.core.cache import cache
 from django.urls import reverse
 from django.utils.html import strip_tags
 
@@ -83,12 +82,6 @@ def put(model, stem, document, number=1):
         ext="json",
         data=json.dumps(document).encode(),
     )
-
-
-@pytest.fixture
-def dataset(stack, user):
-    cache.clear()
-    return stored_dataset(user.id)
 
 
 @pytest.fixture
