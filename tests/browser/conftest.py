@@ -82,8 +82,10 @@ def site(kaggle: Kaggle) -> Iterator[str]:
     assert process.returncode == 0, log.read_text(errors="replace")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    # Not for the whole session: while Playwright's event loop is there, Django lets nothing else of this process
+    # use a database, and a worker that has run out of tests takes over any of another's.
     # Other tests of this process look at what is in the temporary directory.
     scratch = RUN / (WORKER or "main") / "chromium"
     scratch.mkdir(exist_ok=True)
