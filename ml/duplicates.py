@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     import duckdb
 
 Hashes = NDArray[np.uint64]
-# As many hashes fit into 64 MB; of more rows a part is compared, chosen by the hash itself.
-MAX_HASHES = 8_000_000
+# As many hashes take 32 MB. Of more rows, parts are compared one after the other, each chosen by the hash itself,
+# so that equal rows are in the same part. Each is another pass over the file, so of very many rows only some are.
+MAX_HASHES = 4_000_000
+MAX_PARTS = 2
 _COLUMNS_AT_ONCE = 100
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -40,24 +42,30 @@ def count_repeated_rows(
     ``telling`` are the columns that probably tell all rows apart: rows that differ in these need no more looking
     at, which is one quick pass instead of one over every value.
     """
-    share = -(-rows // MAX_HASHES)
-    if 0 < len(telling) < width and not repeated(_hashes(connection, telling, share)):
-        # In the whole table only if all of it was compared.
-        return 0, share == 1
+    if 0 < len(telling) < width:
+        found = _count(connection, telling, rows)
+        if not found[0]:
+            return found
     if width <= _COLUMNS_AT_ONCE:
-        return repeated(_hashes(connection, range(width), share)) * share, share == 1
-    if share > 1:
+        return _count(connection, range(width), rows)
+    if rows > MAX_HASHES:
         return None, False
-    row_hashes = _hashes(connection, range(_COLUMNS_AT_ONCE), 1)
+    row_hashes = _hashes(connection, range(_COLUMNS_AT_ONCE))
     for start in range(_COLUMNS_AT_ONCE, width, _COLUMNS_AT_ONCE):
         part = range(start, min(start + _COLUMNS_AT_ONCE, width))
-        row_hashes = fold(row_hashes, _hashes(connection, part, 1))
+        row_hashes = fold(row_hashes, _hashes(connection, part))
     return repeated(row_hashes), True
 
 
-def _hashes(connection: duckdb.DuckDBPyConnection, columns: Sequence[int] | range, share: int) -> Hashes:
+def _count(connection: duckdb.DuckDBPyConnection, columns: Sequence[int], rows: int) -> tuple[int, bool]:
+    parts = max(1, -(-rows // MAX_HASHES))
+    compared = min(parts, MAX_PARTS)
+    found = sum(repeated(_hashes(connection, columns, f"WHERE h % {parts} = {part}")) for part in range(compared))
+    return round(found * parts / compared), compared == parts
+
+
+def _hashes(connection: duckdb.DuckDBPyConnection, columns: Sequence[int], where: str = "") -> Hashes:
     names = ", ".join(f"c{index}" for index in columns)
-    where = f" WHERE h % {share} = 0" if share > 1 else ""
-    sql = f"SELECT h FROM (SELECT hash({names}) AS h FROM raw){where}"  # noqa: S608 - all ours
+    sql = f"SELECT h FROM (SELECT hash({names}) AS h FROM raw) {where}"  # noqa: S608 - all ours
     found: Hashes = np.asarray(connection.execute(sql).fetchnumpy()["h"])
     return found
