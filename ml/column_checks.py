@@ -62,6 +62,7 @@ class Traits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
+    index: int
     look: Look
     profile: ColumnProfile
     traits: Traits

@@ -50,7 +50,7 @@ class Part:
         numbers = numbers_of(self.look, self.profile.type) or self.numbers
         empty = Numbers(np.empty(0), np.empty(0, dtype=np.int64))
         traits = traits_of(self.profile, numbers or empty, self.order)
-        return Examined(look=self.look, profile=self.profile, traits=traits)
+        return Examined(index=self.index, look=self.look, profile=self.profile, traits=traits)
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Gathered:
     ``compared`` are rows of the sample, where all columns fitted in memory at once.
     """
 
-    parts: list[Part] = field(default_factory=list)
+    columns: list[Examined] = field(default_factory=list)
     keys: dict[bytes, list[int]] = field(default_factory=dict)
     distinct: dict[int, int] = field(default_factory=dict)
     row_hashes: Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
@@ -69,6 +69,10 @@ class Gathered:
     @property
     def sampled_rows(self) -> int:
         return len(self.row_hashes)
+
+    def keep(self, parts: Sequence[Part]) -> None:
+        """The next columns. Their numbers are not kept: those of all columns together may not fit in memory."""
+        self.columns += [part.examined() for part in parts]
 
 
 @dataclass(slots=True, kw_only=True)

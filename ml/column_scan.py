@@ -74,7 +74,9 @@ class Scanner:
             return
         self._loaded = set(columns)
         listed = ", ".join(f"c{index}" for index in columns)
-        self.connection.execute(f"CREATE OR REPLACE TABLE part AS SELECT {listed} FROM raw")  # noqa: S608
+        # Not CREATE OR REPLACE, which holds both at once.
+        self.connection.execute("DROP TABLE IF EXISTS part")
+        self.connection.execute(f"CREATE TABLE part AS SELECT {listed} FROM raw")  # noqa: S608
         [(self.loaded_rows,)] = self.connection.execute("SELECT count(*) FROM part").fetchall()
 
     def hashes_of(self, texts: Sequence[str | None]) -> NDArray[np.uint64]:

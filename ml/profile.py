@@ -22,7 +22,7 @@ from ml.column_types import PLAIN, ColumnType, ValueFormat
 from ml.duplicates import count_repeated_rows, repeated
 from ml.profile_records import Associations, ColumnProfile, TableProfile
 from ml.quality import check_table
-from ml.sampling import Sample, take_sample
+from ml.sampling import COLUMNS_OF_A_SCAN, Sample, take_sample
 from ml.scan import THREADS, Table, open_table, read_head
 from ml.suggestion import suggest_target
 
@@ -98,7 +98,7 @@ class _Profiler:
                     duplicates = self._duplicate_rows(large)
                     pairs = equal_columns(self._got, large)
             self._on_progress("relations", _RELATIONS)
-            columns = tuple(part.profile for part in self._got.parts)
+            columns = tuple(column.profile for column in self._got.columns)
             associations = associations_of(small, columns, self._got.compared)
         return self._table(columns, duplicates, pairs, associations)
 
@@ -111,7 +111,7 @@ class _Profiler:
     ) -> TableProfile:
         named = tuple((self._names[first], self._names[copy]) for first, copy in pairs)
         checks = check_table(
-            [part.examined() for part in self._got.parts],
+            self._got.columns,
             duplicate_rows=duplicates[0],
             duplicate_rows_exact=duplicates[1],
             duplicate_columns=named,
@@ -140,14 +140,15 @@ class _Profiler:
         )
 
     def _look(self, small: Scanner, large: Scanner | None) -> None:
-        for start in range(0, self._width, self._sample.part):
-            columns = range(start, min(start + self._sample.part, self._width))
+        together = self._sample.part if large is None else min(self._sample.part, COLUMNS_OF_A_SCAN)
+        for start in range(0, self._width, together):
+            columns = range(start, min(start + together, self._width))
             found = look_at_part(small, columns, self._head, self._got)
             if large is not None:
                 self._on_columns(tuple(replace(part.profile, is_preliminary=True) for part in found))
                 found = self._look_at_all(large, columns, found)
             self._on_columns(tuple(part.profile for part in found))
-            self._got.parts += found
+            self._got.keep(found)
             self._report_columns(columns.stop)
 
     def _report_columns(self, done: float) -> None:
@@ -175,5 +176,5 @@ class _Profiler:
         telling = sorted(distinct, key=lambda index: -distinct[index])[:_TELLING]
         if repeated(self._got.row_hashes):
             telling = []  # not even all columns tell the rows of the sample apart
-        rows = self._got.parts[0].profile.rows
+        rows = self._got.columns[0].profile.rows
         return count_repeated_rows(large.connection, rows=rows, width=self._width, telling=telling)

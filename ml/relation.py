@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.column_checks import is_group
-from ml.column_parts import Gathered, Part, look_at_part
+from ml.column_checks import Examined, is_group
+from ml.column_parts import Gathered, look_at_part
 from ml.column_scan import Scanner
 from ml.column_types import PLAIN, ColumnType, ValueFormat
 from ml.leakage import check_relations, describe
@@ -31,6 +31,9 @@ from ml.targets import decide_problem
 ROWS = 20_000
 _FEWER_ROWS = 4_000
 _MANY_COLUMNS = 200
+_SAMPLE_BYTES = 64 << 20
+# The library that scores takes 100 MB itself, so fewer columns are in memory beside it.
+_AT_ONCE = 25
 _MEMORY_LIMIT = "128MB"
 
 
@@ -45,7 +48,7 @@ def relate(
     problem_type = decide_problem(summary).problem_type
     names, head = read_head(path)
     rows = ROWS if len(names) <= _MANY_COLUMNS else _FEWER_ROWS
-    sample = take_sample(path, width=len(names), rows=rows)
+    sample = take_sample(path, width=len(names), rows=rows, sample_bytes=_SAMPLE_BYTES, in_parts=False)
     try:
         with open_table(
             sample.path, len(names), memory_limit=_MEMORY_LIMIT, threads=1, longest=sample.longest
@@ -67,7 +70,8 @@ class _Relating:
         problem_type: ProblemType,
         rows: int,
     ) -> None:
-        self._scanner, self._sample, self._head = scanner, sample, head
+        self._scanner, self._head = scanner, head
+        self._together = min(sample.part, _AT_ONCE)
         self._summary, self._problem_type, self._rows = summary, problem_type, rows
         self._target = scanner.names.index(summary.name)
         self._got = Gathered()
@@ -83,13 +87,13 @@ class _Relating:
             keys = features_of(scanner, {group.index: group.profile}, every=every)[group.index].keys
         folds = folds_of(keys[answers.known], answers)
         relations = []
-        others = [part for part in self._got.parts if part.index != target]
-        for start in range(0, len(others), self._sample.part):
-            some = others[start : start + self._sample.part]
-            features = features_of(scanner, {part.index: part.profile for part in some}, every=every)
-            for part in some:
-                feature = features[part.index].only(answers.known)
-                relations.append(self._relation(part, feature, answers, folds))
+        others = [column for column in self._got.columns if column.index != target]
+        for start in range(0, len(others), self._together):
+            some = others[start : start + self._together]
+            features = features_of(scanner, {column.index: column.profile for column in some}, every=every)
+            for column in some:
+                feature = features[column.index].only(answers.known)
+                relations.append(self._relation(column, feature, answers, folds))
         relations.sort(key=lambda relation: -relation.strength)
         relations = describe(relations, self._summary.name, self._problem_type)
         return TargetRelation(
@@ -105,12 +109,12 @@ class _Relating:
 
     def _look_at_parts(self) -> None:
         width = len(self._scanner.names)
-        for start in range(0, width, self._sample.part):
-            columns = range(start, min(start + self._sample.part, width))
-            self._got.parts += look_at_part(self._scanner, columns, self._head, self._got)
+        for start in range(0, width, self._together):
+            columns = range(start, min(start + self._together, width))
+            self._got.keep(look_at_part(self._scanner, columns, self._head, self._got))
 
     def _answers(self, every: int) -> Answers:
-        profile = self._got.parts[self._target].profile
+        profile = self._got.columns[self._target].profile
         if self._problem_type == ProblemType.REGRESSION:
             return number_answers(self._feature(replace(profile, type=ColumnType.NUMERIC), every))
         # 1 and 1.0 are one class.
@@ -120,15 +124,15 @@ class _Relating:
     def _feature(self, profile: ColumnProfile, every: int) -> Feature:
         return features_of(self._scanner, {self._target: profile}, every=every)[self._target]
 
-    def _group(self) -> Part | None:
+    def _group(self) -> Examined | None:
         """The column that groups the rows, if there is one: the coarsest by which enough groups remain."""
-        found = [p for p in self._got.parts if p.index != self._target and is_group(p.examined())]
-        return min(found, key=lambda part: part.look.facts.distinct, default=None)
+        found = [column for column in self._got.columns if column.index != self._target and is_group(column)]
+        return min(found, key=lambda column: column.look.facts.distinct, default=None)
 
-    def _relation(self, part: Part, feature: Feature, answers: Answers, folds: NDArray[np.int64]) -> Relation:
+    def _relation(self, column: Examined, feature: Feature, answers: Answers, folds: NDArray[np.int64]) -> Relation:
         figure, without_values = score(feature, answers, folds)
         return Relation(
-            column=part.profile.name,
+            column=column.profile.name,
             score=figure,
             metric=answers.metric,
             baseline=answers.baseline,
@@ -137,7 +141,7 @@ class _Relating:
             sentence="filled" if without_values >= 0.8 * answers.strength(figure) > 0 else "",
         )
 
-    def _note(self, answers: Answers, group: Part | None) -> str:
+    def _note(self, answers: Answers, group: Examined | None) -> str:
         used, rows = int(answers.known.sum()), self._summary.rows - self._summary.missing
         which = f"all {rows:,} rows" if used == rows else f"{used:,} of {rows:,} rows, spread evenly over the file,"
         note = f"Each column alone, scored on {which} that have a target, with 5-fold cross-validation. "

@@ -8,9 +8,13 @@ import numpy as np
 
 # Up to this size every row is looked at, whatever the figure; beyond it some figures are of a sample, and say so.
 WHOLE_BYTES = 32 << 20
-# Cells are held as arrays, 16 bytes each.
+# Cells are held as arrays, 16 bytes each, and their different values as as much again. Where not all columns fit, a
+# part of them is loaded after the other, and reading many columns takes memory of its own.
 _CELLS_AT_ONCE = 3_000_000
+_CELLS_OF_A_PART = 1_500_000
 _COLUMNS_AT_ONCE = 100
+# A scan of a whole file takes up to 3 MB for each column that it looks at.
+COLUMNS_OF_A_SCAN = 25
 SAMPLE_ROWS = 20_000
 SAMPLE_BYTES = 24 << 20
 # The sample is made of this many runs of rows at equal distances: neighbours tell what is sorted or grouped.
@@ -37,26 +41,40 @@ class Sample:
     blanks: str
 
 
-def take_sample(path: Path, *, width: int, rows: int = SAMPLE_ROWS, whole_bytes: int = WHOLE_BYTES) -> Sample:
+def take_sample(
+    path: Path,
+    *,
+    width: int,
+    rows: int = SAMPLE_ROWS,
+    sample_bytes: int = SAMPLE_BYTES,
+    whole_bytes: int = WHOLE_BYTES,
+    in_parts: bool = True,
+) -> Sample:
     """A sample of about ``rows`` rows, written beside the file; the file itself when enough of its columns fit.
 
     Rows are those that follow offsets at equal distances: a row after a long one is a little likelier to be taken.
+
+    :param in_parts: a file larger than ``whole_bytes`` may be its own sample too, where so many of its columns fit
+        at once that reading it for each part takes no longer than scanning it.
     """
     with path.open("rb") as file:
         marks = _read_marks(file)
         part = _part(marks.size, marks.line_ends, width, whole_bytes)
-        if part >= min(width, _COLUMNS_AT_ONCE // 2):
+        if part >= min(width, COLUMNS_OF_A_SCAN) and (in_parts or marks.size <= whole_bytes):
             return Sample(path=path, is_whole=True, part=part, blanks=marks.blanks, longest=marks.longest)
         target = path.with_name(f".{path.name}.sample")
         with target.open("wb") as out:
-            _copy_runs(file, out, marks, rows=rows)
+            _copy_runs(file, out, marks, rows=min(rows, max(1, sample_bytes * marks.line_ends // marks.size)))
     part = _part(target.stat().st_size, rows, width, whole_bytes)
     return Sample(path=target, is_whole=False, part=part, blanks=marks.blanks, longest=marks.longest)
 
 
 def _part(size: int, rows: int, width: int, whole_bytes: int) -> int:
     """How many columns of a file can be in memory at once."""
-    return max(1, min(width, _COLUMNS_AT_ONCE, _CELLS_AT_ONCE // max(1, rows), whole_bytes * width // max(1, size)))
+    if width <= _COLUMNS_AT_ONCE and rows * width <= _CELLS_AT_ONCE and size <= whole_bytes:
+        return width
+    cells = _CELLS_OF_A_PART // max(1, rows)
+    return max(1, min(width, _COLUMNS_AT_ONCE, cells, whole_bytes * width // max(1, size)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +142,8 @@ def _ends_everywhere(block: bytes, inside: int) -> bool:
 
 def _copy_runs(file: BinaryIO, out: BinaryIO, marks: _Marks, *, rows: int) -> None:
     """The header, and runs of whole records. Runs do not overlap, or rows would be there twice."""
-    wanted = min(rows, max(1, SAMPLE_BYTES * marks.line_ends // marks.size))
-    runs = min(_RUNS, wanted)
-    per_run = -(-wanted // runs)
+    runs = min(_RUNS, rows)
+    per_run = -(-rows // runs)
     end, header = _run(file, marks, 0, 1, at_record=True)
     out.write(header)
     for number in range(runs):

@@ -56,3 +56,16 @@ def test_blanks_and_the_longest_record(tmp_path):
     long = write_table(tmp_path / "l.csv", {"a": ["1", "\n" * 900_000, "\r"]})
     assert take_sample(long, width=1).longest is None
     assert take_sample(long, width=1).blanks == "\r\n"
+
+
+def test_a_larger_file_is_its_own_sample_only_where_it_may_be_read_in_parts(tmp_path):
+    columns = {f"c{index}": [f"{index}.{row}" for row in range(100)] for index in range(200)}
+    path = write_table(tmp_path / "wide.csv", columns)
+    in_parts = take_sample(path, width=200, rows=10, whole_bytes=50_000)
+    assert (in_parts.path, in_parts.is_whole) == (path, True)
+    assert 25 <= in_parts.part < 100
+    apart = take_sample(path, width=200, rows=10, whole_bytes=50_000, in_parts=False)
+    assert not apart.is_whole
+    assert len(rows_of(apart.path)) == 11
+    less = take_sample(path, width=200, rows=50, sample_bytes=path.stat().st_size // 20, whole_bytes=0)
+    assert 5 <= len(rows_of(less.path)) - 1 <= 10
