@@ -31,6 +31,7 @@ from ml.targets import decide_problem
 ROWS = 20_000
 _FEWER_ROWS = 4_000
 _MANY_COLUMNS = 200
+# Rows of thousands of columns are long, and of fewer than a thousand little can be said.
 _SAMPLE_BYTES = 64 << 20
 # The library that scores takes 100 MB itself, so fewer columns are in memory beside it.
 _AT_ONCE = 25
